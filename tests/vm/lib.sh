@@ -12,7 +12,7 @@
 #   lab_. The oracles work in tracing instances of their own: lab for kprobes, with
 #   its ring buffer off, as they count without recording anything; lab-hist for hist
 #   triggers, with its buffer on, as they count nothing otherwise (but record nothing
-#   either). Call lab_cleanup at the end.
+#   either); lab-event for plain counts. Call lab_cleanup at the end.
 
 # --- results -----------------------------------------------------------------------
 # One line for a test, and at the end finish: a summary, and status 1 if any failed
@@ -131,8 +131,30 @@ hist_stop() {
 	}' >"${1:-/dev/stdout}"
 }
 
+# event_count_start CATEGORY:EVENT [FILTER]: counts a tracepoint in total, on any
+# kernel, from what its ring buffer says of itself. One at a time.
+event_count_start() {
+	[ -d "$lab_instance-event" ] || mkdir "$lab_instance-event" || return 1
+	lab_counted=$lab_instance-event/events/$(printf '%s' "$1" | tr : /)
+	echo >"$lab_instance-event/trace"
+	echo "${2:-0}" 2>/dev/null >"$lab_counted/filter" || return 1
+	echo 1 2>/dev/null >"$lab_counted/enable"
+}
+
+# event_count_stop: ends it, and sets event_count and event_lost (what the buffer
+# had no room for, even by overwriting).
+event_count_stop() {
+	echo 0 >"$lab_counted/enable"
+	echo 0 >"$lab_counted/filter"
+	event_count=$(cat "$lab_instance-event"/per_cpu/cpu*/stats |
+		awk '$1 == "entries:" || $1 == "overrun:" { n += $2 } END { print n + 0 }')
+	event_lost=$(cat "$lab_instance-event"/per_cpu/cpu*/stats |
+		awk '/^(commit overrun|dropped events):/ { n += $3 } END { print n + 0 }')
+}
+
 # Nothing of the oracles is left.
 lab_cleanup() {
+	[ ! -d "$lab_instance-event" ] || rmdir "$lab_instance-event"
 	[ ! -d "$lab_instance-hist" ] || rmdir "$lab_instance-hist"
 	[ -d "$lab_instance" ] || return 0
 	echo 0 >"$lab_instance/events/enable"
