@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Events: records in the ring buffer that the runtime acts on, in order; and the ledger, where what
+ * found no room is counted.
+ *
+ * Scalar arguments are computed before the record is reserved, the rest is written straight into it.
+ */
+#include "codegen/builder.h"
+
+#include <string.h>
+
+/* ---- the ledger ----------------------------------------------------------------------------------------- */
+
+static uint32_t ledger_index(struct build *b, enum ledger_kind kind, const struct map *m, struct span at)
+{
+	struct ledger_entry *e;
+
+	for (uint32_t i = 0; i < b->image->ledger.n; i++) {
+		e = &b->image->ledger.v[i];
+		if (e->kind == kind && e->map == m && (kind != LEDGER_DIV_ZERO || e->at.beg == at.beg))
+			return i;
+	}
+	e = vec_push(&b->s->arena, &b->image->ledger);
+	*e = (struct ledger_entry){ kind, m, at };
+	return b->image->ledger.n - 1;
+}
+
+static ref ledger_address(struct build *b, uint32_t index)
+{
+	return ir_append(b->fn, OP_MAPVAL, 0, 0, (int64_t)((uint64_t)IMAGE_LEDGER << 32 | index * 8), 8);
+}
+
+void ledger_add(struct build *b, enum ledger_kind kind, const struct map *m, struct span at, int64_t n)
+{
+	ir_append(b->fn, OP_ATOMIC, ledger_address(b, ledger_index(b, kind, m, at)),
+		  ir_const(b->fn, n), 0, 8);
+}
+
+ref ledger_read(struct build *b, enum ledger_kind kind, const struct map *m)
+{
+	struct span nowhere = { 0, 0 };
+
+	return ir_load(b->fn, ledger_address(b, ledger_index(b, kind, m, nowhere)), 0, 8);
+}
+
+/* ---- records ---------------------------------------------------------------------------------------------- */
+
+struct record {
+	ref address;
+	uint32_t lost, end, mark;
+	ref *vars;
+};
+
+static struct event *new_event(struct build *b, struct node *n, enum event_kind kind)
+{
+	struct event *e = vec_push(&b->s->arena, &b->image->events);
+
+	*e = (struct event){ .kind = kind, .at = n->at };
+	return e;
+}
+
+static struct record record_begin(struct build *b, uint32_t size)
+{
+	struct fn *f = b->fn;
+	struct record r = { .lost = ir_block(f), .end = 0, .mark = ir_scope(f) };
+	uint32_t got = ir_block(f);
+	ref args[] = { ir_append(f, OP_MAPFD, 0, 0, IMAGE_RINGBUF, 8),
+		       ir_const(f, EVENT_HEADER + size), ir_const(f, 0) };
+
+	r.address = ir_call(f, BPF_FUNC_ringbuf_reserve, 3, args);
+	ir_branch(f, r.address, got, r.lost);
+	r.vars = vars_copy(b);
+	ir_enter(f, got);
+	ir_store(f, r.address, 0, ir_const(f, b->image->events.n - 1), 8);
+	return r;
+}
+
+static void record_end(struct build *b, const struct record *r)
+{
+	struct fn *f = b->fn;
+	ref args[] = { r->address, ir_const(f, 0) };
+	struct span nowhere = { 0, 0 };
+	struct way x, y;
+
+	ir_call(f, BPF_FUNC_ringbuf_submit, 2, args);
+	x = way_end(b, 0);
+	ir_unscope(f, r->mark);
+	b->vars = r->vars;
+	ir_enter(f, r->lost);
+	ledger_add(b, LEDGER_LOST_EVENTS, NULL, nowhere, 1);
+	y = way_end(b, 0);
+	ir_unscope(f, r->mark);
+	way_join(b, x, y);
+}
+
+static const struct type *tuple_of(struct build *b, struct node *args)
+{
+	const struct type **member;
+	uint32_t n = 0, i = 0;
+
+	for (struct node *a = args; a; a = a->next)
+		n++;
+	member = arena_alloc(&b->s->work, (n + 1) * sizeof *member);
+	for (struct node *a = args; a; a = a->next)
+		member[i++] = a->type;
+	return n ? type_tuple(&b->s->types, member, n) : NULL;
+}
+
+/* An event whose record holds the values of the expressions. */
+static void send(struct build *b, struct node *args, const struct type *tuple)
+{
+	struct record r;
+	ref *value = arena_alloc(&b->s->work, (tuple ? tuple->nfields : 0) * sizeof *value + 1);
+	uint32_t i = 0;
+
+	for (struct node *a = args; a; a = a->next, i++)
+		if (type_is_scalar(a->type))
+			value[i] = build_value(b, a);
+	r = record_begin(b, tuple ? type_slot(tuple) : 0);
+	i = 0;
+	for (struct node *a = args; a; a = a->next, i++) {
+		int64_t off = EVENT_HEADER + tuple->fields[i].offset;
+
+		if (type_is_scalar(a->type))
+			ir_store(b->fn, r.address, off, value[i], 8);
+		else
+			build_into(b, a, (struct place){ r.address, off, a->type });
+	}
+	record_end(b, &r);
+}
+
+ref build_printf(struct build *b, struct node *n, struct place to)
+{
+	struct event *e = new_event(b, n, EV_PRINTF);
+	struct node *args = n->call.args->next;
+	struct str fmt;
+
+	(void)to;
+	literal_text(b->s, n->call.args, &fmt);
+	e->fmt = str_of(str_dup(&b->s->arena, fmt));
+	e->args = tuple_of(b, args);
+	send(b, args, e->args);
+	return 0;
+}
+
+ref build_print(struct build *b, struct node *n, struct place to)
+{
+	struct node *arg = n->call.args, *top = arg->next;
+	bool whole_map = arg->kind == N_MAP && !arg->map.key;
+	struct event *e;
+
+	(void)to;
+	/* A keyless number is a value of its own, but prints with its name. */
+	e = new_event(b, n, whole_map ? EV_PRINT_MAP : EV_PRINT_VALUE);
+	if (!whole_map) {
+		struct node *after = arg->next;
+
+		arg->next = NULL;
+		e->args = tuple_of(b, arg);
+		send(b, arg, e->args);
+		arg->next = after;
+		return 0;
+	}
+	e->map = arg->map.map;
+	if (top)
+		const_value(b->s, top, &e->top);
+	if (top && top->next)
+		const_value(b->s, top->next, &e->div);
+	send(b, NULL, NULL);
+	return 0;
+}
+
+static ref send_map(struct build *b, struct node *n, enum event_kind kind)
+{
+	new_event(b, n, kind)->map = n->call.args->map.map;
+	send(b, NULL, NULL);
+	return 0;
+}
+
+ref build_clear(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return send_map(b, n, EV_CLEAR);
+}
+
+ref build_zero(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return send_map(b, n, EV_ZERO);
+}
+
+ref build_time(struct build *b, struct node *n, struct place to)
+{
+	struct event *e = new_event(b, n, EV_TIME);
+	struct str fmt = STR("%H:%M:%S\n");
+
+	(void)to;
+	if (n->call.args)
+		literal_text(b->s, n->call.args, &fmt);
+	e->fmt = str_of(str_dup(&b->s->arena, fmt));
+	send(b, NULL, NULL);
+	return 0;
+}
+
+ref build_exit(struct build *b, struct node *n, struct place to)
+{
+	struct event *e = new_event(b, n, EV_EXIT);
+
+	(void)to;
+	e->args = tuple_of(b, n->call.args);
+	send(b, n->call.args, e->args);
+	build_finish(b);
+	return 0;
+}
+
+enum { JOIN_ARGS = 16, JOIN_SIZE = 1024 };
+
+/* The record is reserved first: its 16 strings are too large for anywhere else. */
+ref build_join(struct build *b, struct node *n, struct place to)
+{
+	struct event *e = new_event(b, n, EV_JOIN);
+	const struct type *member[JOIN_ARGS + 1] = { &type_uint64 };
+	enum space space = build_space(b, n->call.args->type);
+	struct str separator = STR(" ");
+	ref argv = build_value(b, n->call.args), alive = ir_const(b->fn, 1), count = ir_const(b->fn, 0);
+	struct record r;
+
+	(void)to;
+	if (n->call.args->next)
+		literal_text(b->s, n->call.args->next, &separator);
+	for (uint32_t i = 1; i <= JOIN_ARGS; i++)
+		member[i] = type_string(&b->s->types, JOIN_SIZE);
+	e->fmt = str_of(str_dup(&b->s->arena, separator));
+	e->args = type_tuple(&b->s->types, member, JOIN_ARGS + 1);
+	r = record_begin(b, type_slot(e->args));
+	for (uint32_t i = 0; i < JOIN_ARGS; i++) {
+		ref at = build_add(b, argv, ir_const(b->fn, i * 8));
+		ref text = build_read_scalar(b, at, space, &type_uint64);
+
+		alive = ir_append(b->fn, OP_AND, alive,
+				  ir_append(b->fn, OP_NE, text, ir_const(b->fn, 0), 0, 8), 0, 8);
+		count = build_add(b, count, alive);
+		build_read_string(b, space, (struct place){ r.address,
+				  EVENT_HEADER + e->args->fields[i + 1].offset, member[i + 1] },
+				  ir_const(b->fn, JOIN_SIZE), text);
+	}
+	ir_store(b->fn, r.address, EVENT_HEADER, count, 8);
+	record_end(b, &r);
+	return 0;
+}

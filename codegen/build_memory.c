@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Values in memory: strings, buffers, tuples, arrays. They are built where their consumer wants them
+ * (a key, a record in the ring buffer, a map's value), and every slot is written whole: bytes behind a
+ * string's end are zero, so that equal strings are equal keys, and comparisons go by words.
+ *
+ * Small temporaries lie on the stack and are reused from statement to statement; large ones lie in the
+ * program's entry of the per-CPU scratch map.
+ */
+#include "codegen/builder.h"
+
+#include <string.h>
+
+/* Beyond this many bytes a helper copies. And what is larger, or does not fit, is no stack object. */
+enum { COPY_INLINE = 128, STACK_OBJECT = 64, STACK_BUDGET = 320 };
+
+bool in_memory(const struct type *t)
+{
+	return !type_is_scalar(t) && t->kind != T_VOID;
+}
+
+ref place_address(struct build *b, struct place p)
+{
+	return ir_append(b->fn, OP_ADD, p.base, ir_const(b->fn, p.off), 0, 8);
+}
+
+/* ---- temporaries -------------------------------------------------------------------------------------- */
+
+static struct place stack_temp(struct build *b, const struct type *t, uint32_t size)
+{
+	struct temp *fresh;
+
+	for (uint32_t i = 0; i < b->temps.n; i++)
+		if (!b->temps.v[i].busy && b->temps.v[i].size >= size &&
+		    b->temps.v[i].size <= size + 16) {
+			b->temps.v[i].busy = true;
+			return (struct place){ b->temps.v[i].address, 0, t };
+		}
+	fresh = vec_push(&b->s->work, &b->temps);
+	*fresh = (struct temp){ ir_slot(b->fn, size), size, true };
+	b->stack_used += size;
+	return (struct place){ fresh->address, 0, t };
+}
+
+static bool fits_stack(const struct build *b, uint32_t size)
+{
+	if (size > STACK_OBJECT)
+		return false;
+	for (uint32_t i = 0; i < b->temps.n; i++)
+		if (!b->temps.v[i].busy && b->temps.v[i].size >= size && b->temps.v[i].size <= size + 16)
+			return true;
+	return b->stack_used + b->keys + size <= STACK_BUDGET;
+}
+
+struct place build_temp(struct build *b, const struct type *t)
+{
+	uint32_t size = type_slot(t);
+	struct place p;
+
+	if (fits_stack(b, size))
+		return stack_temp(b, t, size);
+	p = (struct place){ b->scratch, b->scratch_used, t };
+	b->scratch_used += size;
+	if (b->scratch_used > b->scratch_most)
+		b->scratch_most = b->scratch_used;
+	return p;
+}
+
+/* Marks count both: busy stack temporaries are told by their number, scratch by its top. */
+uint32_t temps_mark(const struct build *b)
+{
+	return b->scratch_used;
+}
+
+void temps_release(struct build *b, uint32_t scratch_mark)
+{
+	b->scratch_used = scratch_mark;
+	for (uint32_t i = 0; i < b->temps.n; i++)
+		b->temps.v[i].busy = false;
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------------------ */
+
+static void copy_by_helper(struct build *b, ref to, uint32_t size, ref from)
+{
+	ref args[] = { to, ir_const(b->fn, size), from };
+
+	ir_call(b->fn, BPF_FUNC_probe_read_kernel, 3, args);
+}
+
+void build_zero_bytes(struct build *b, ref base, int64_t off, uint32_t size)
+{
+	if (size > COPY_INLINE) {
+		struct image_map *zero = &b->image->maps.v[IMAGE_ZERO];
+
+		if (zero->value_size < size)
+			zero->value_size = size;
+		copy_by_helper(b, place_address(b, (struct place){ base, off, NULL }), size,
+			       ir_append(b->fn, OP_MAPVAL, 0, 0, (int64_t)IMAGE_ZERO << 32, 8));
+		return;
+	}
+	for (uint32_t i = 0; i < size; i += 8)
+		ir_store(b->fn, base, off + i, ir_const(b->fn, 0), 8);
+}
+
+static void copy_bytes(struct build *b, struct place to, ref from, int64_t from_off, uint32_t size)
+{
+	if (size > COPY_INLINE) {
+		copy_by_helper(b, place_address(b, to), size,
+			       place_address(b, (struct place){ from, from_off, NULL }));
+		return;
+	}
+	for (uint32_t i = 0; i < size; i += 8)
+		ir_store(b->fn, to.base, to.off + i, ir_load(b->fn, from, from_off + i, 8), 8);
+}
+
+/* Tuples may hold strings of other lengths: member by member then. */
+void build_copy(struct build *b, struct place to, struct place from)
+{
+	uint32_t have = type_slot(from.type), want = type_slot(to.type);
+
+	if (to.type->kind == T_TUPLE && to.type != from.type) {
+		for (uint32_t i = 0; i < to.type->nfields; i++) {
+			const struct field *t = &to.type->fields[i], *s = &from.type->fields[i];
+
+			build_copy(b, (struct place){ to.base, to.off + t->offset, t->type },
+				   (struct place){ from.base, from.off + s->offset, s->type });
+		}
+		return;
+	}
+	copy_bytes(b, to, from.base, from.off, have < want ? have : want);
+	if (have < want)
+		build_zero_bytes(b, to.base, to.off + have, want - have);
+}
+
+void build_literal(struct build *b, struct place to, struct str text)
+{
+	uint32_t slot = type_slot(to.type);
+
+	for (uint32_t i = 0; i < slot && i < text.len + 8; i += 8) {
+		int64_t word = 0;
+
+		if (i < text.len)
+			memcpy(&word, text.s + i, text.len - i < 8 ? text.len - i : 8);
+		ir_store(b->fn, to.base, to.off + i, ir_const(b->fn, word), 8);
+	}
+	if (slot > ((text.len + 8) & ~7u))
+		build_zero_bytes(b, to.base, to.off + ((text.len + 8) & ~7u), slot - ((text.len + 8) & ~7u));
+}
+
+/* ---- expressions ---------------------------------------------------------------------------------------- */
+
+static void build_cond_into(struct build *b, struct node *n, struct place to)
+{
+	struct fn *f = b->fn;
+	uint32_t then = ir_block(f), els = ir_block(f), mark = ir_scope(f);
+	struct way x, y;
+	ref *before;
+
+	build_condition(b, n->cond.test, then, els);
+	before = vars_copy(b);
+	ir_enter(f, then);
+	build_into(b, n->cond.then, to);
+	x = way_end(b, 0);
+	ir_unscope(f, mark);
+	b->vars = before;
+	ir_enter(f, els);
+	build_into(b, n->cond.els, to);
+	y = way_end(b, 0);
+	ir_unscope(f, mark);
+	way_join(b, x, y);
+}
+
+/* Where a __data_loc field's bytes are: the low half of the word is the offset in the record. */
+static ref dynamic_address(struct build *b, const struct field *f)
+{
+	ref word = build_ctx_load(b, (int32_t)f->offset, 4, false);
+	ref offset = ir_append(b->fn, OP_AND, word, ir_const(b->fn, 0xffff), 0, 8);
+
+	if (f->rel_loc)
+		offset = build_add(b, offset, ir_const(b->fn, f->offset + 4));
+	return build_add(b, b->ctx, offset);
+}
+
+static void build_args_field_into(struct build *b, struct node *n, struct place to)
+{
+	const struct field *f = type_field(b->target->args, n->member.name);
+	ref from = f->data_loc || f->rel_loc ? dynamic_address(b, f)
+					     : build_add(b, b->ctx, ir_const(b->fn, f->offset));
+
+	if (to.type->kind == T_STRING) {
+		ref args[] = { 0, ir_const(b->fn, f->type->len < to.type->len ? f->type->len : to.type->len),
+			       from };
+
+		build_zero_bytes(b, to.base, to.off, type_slot(to.type));
+		args[0] = place_address(b, to);
+		ir_call(b->fn, BPF_FUNC_probe_read_kernel_str, 3, args);
+		return;
+	}
+	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
+	build_read(b, SPACE_KERNEL, to, f->type->size, from);
+}
+
+static void build_tuple_into(struct build *b, struct node *n, struct place to)
+{
+	uint32_t i = 0;
+
+	for (struct node *m = n->list; m; m = m->next, i++)
+		build_into(b, m, (struct place){ to.base, to.off + to.type->fields[i].offset,
+						 to.type->fields[i].type });
+}
+
+static void build_member_of_tuple(struct build *b, struct node *n, struct place to)
+{
+	struct place base = build_memory(b, n->bin.l);
+	const struct field *f;
+	int64_t i = 0;
+
+	const_value(b->s, n->bin.r, &i);
+	f = &n->bin.l->type->fields[i];
+	build_copy(b, to, (struct place){ base.base, base.off + f->offset, f->type });
+}
+
+void build_into(struct build *b, struct node *n, struct place to)
+{
+	struct str text;
+
+	if (type_is_scalar(to.type)) {
+		ir_store(b->fn, to.base, to.off, build_value(b, n), 8);
+		return;
+	}
+	if (to.type->kind == T_STRING && literal_text(b->s, n, &text)) {
+		build_literal(b, to, text);
+		return;
+	}
+	switch (n->kind) {
+	case N_NAME:
+		build_table[n->name.fn->id](b, n, to);
+		break;
+	case N_CALL:
+		build_table[n->call.fn->id](b, n, to);
+		break;
+	case N_MAP:
+		build_map_read_into(b, n, to);
+		break;
+	case N_COND:
+		build_cond_into(b, n, to);
+		break;
+	case N_TUPLE:
+		build_tuple_into(b, n, to);
+		break;
+	case N_MEMBER:
+		build_args_field_into(b, n, to);
+		break;
+	case N_INDEX:
+		build_member_of_tuple(b, n, to);
+		break;
+	case N_VAR:
+		build_copy(b, to, (struct place){ b->vars[n->var.var->id], 0, n->var.var->type });
+		break;
+	default:
+		break;
+	}
+}
+
+struct place build_memory(struct build *b, struct node *n)
+{
+	struct place to;
+
+	if (n->kind == N_VAR)
+		return (struct place){ b->vars[n->var.var->id], 0, n->var.var->type };
+	to = build_temp(b, n->type);
+	build_into(b, n, to);
+	return to;
+}
+
+/* ---- comparing strings ------------------------------------------------------------------------------------ */
+
+struct text {
+	bool literal;
+	struct str text;
+	struct place place;
+};
+
+static struct text build_text(struct build *b, struct node *n)
+{
+	struct text t = { 0 };
+
+	t.literal = literal_text(b->s, n, &t.text);
+	if (!t.literal)
+		t.place = build_memory(b, n);
+	return t;
+}
+
+static uint32_t text_slot(const struct text *t)
+{
+	return t->literal ? (t->text.len + 8) & ~7u : type_slot(t->place.type);
+}
+
+static ref text_word(struct build *b, const struct text *t, uint32_t i)
+{
+	int64_t word = 0;
+
+	if (!t->literal)
+		return ir_load(b->fn, t->place.base, t->place.off + i, 8);
+	if (i < t->text.len)
+		memcpy(&word, t->text.s + i, t->text.len - i < 8 ? t->text.len - i : 8);
+	return ir_const(b->fn, word);
+}
+
+/* Both are padded with zeros, so the words of the shorter one decide: its NUL is among them. A string
+ * that fills its capacity has none and compares as its bytes. */
+ref build_string_equal(struct build *b, struct node *l, struct node *r, uint64_t n)
+{
+	struct text x = build_text(b, l), y = build_text(b, r);
+	uint32_t size = text_slot(&x) < text_slot(&y) ? text_slot(&x) : text_slot(&y);
+	ref differ = ir_const(b->fn, 0);
+
+	for (uint32_t i = 0; i < size && i < n; i += 8) {
+		ref word = ir_append(b->fn, OP_XOR, text_word(b, &x, i), text_word(b, &y, i), 0, 8);
+
+		/* Of the last word only the first bytes count; on a little-endian machine they are
+		 * the low ones. */
+		if (n - i < 8)
+			word = ir_append(b->fn, OP_AND, word,
+					 ir_const(b->fn, (int64_t)((1ull << 8 * (n - i)) - 1)), 0, 8);
+		differ = ir_append(b->fn, OP_OR, differ, word, 0, 8);
+	}
+	return ir_append(b->fn, OP_EQ, differ, ir_const(b->fn, 0), 0, 8);
+}

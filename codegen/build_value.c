@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Scalars: one 64-bit value each, sign- or zero-extended as its type says.
+ *
+ * The rules of the language are here: unsigned division and logical right shifts at run time,
+ * comparisons signed unless both sides are unsigned, a zero divisor that gives 1 and is counted.
+ */
+#include "codegen/builder.h"
+
+static bool unsigned_side(const struct build *b, const struct node *n)
+{
+	int64_t v;
+
+	if (const_value(b->s, n, &v))
+		return v >= 0 || n->type == &type_uint64;
+	return !n->type->sign;
+}
+
+/* ---- operators --------------------------------------------------------------------------------------- */
+
+static ref build_divide(struct build *b, struct node *at, enum op op, ref l, ref r)
+{
+	struct fn *f = b->fn;
+	uint32_t fine = ir_block(f), zero = ir_block(f), mark = ir_scope(f);
+	struct way x, y;
+	ref *before;
+	int64_t v;
+
+	if (ir_is_const(f, r, &v) && v)
+		return ir_append(f, op, l, r, 0, 8);
+	ir_branch(f, r, fine, zero);
+	before = vars_copy(b);
+	ir_enter(f, fine);
+	x = way_end(b, ir_append(f, op, l, r, 0, 8));
+	ir_unscope(f, mark);
+	b->vars = before;
+	ir_enter(f, zero);
+	ledger_add(b, LEDGER_DIV_ZERO, NULL, at->at, 1);
+	y = way_end(b, ir_const(f, 1));
+	ir_unscope(f, mark);
+	return way_join(b, x, y);
+}
+
+ref build_operator(struct build *b, struct node *at, enum operator op, ref l, ref r,
+		   const struct type *type)
+{
+	static const enum op ops[OPERATORS] = {
+		[O_ADD] = OP_ADD, [O_SUB] = OP_SUB, [O_MUL] = OP_MUL, [O_AND] = OP_AND,
+		[O_OR] = OP_OR,   [O_XOR] = OP_XOR, [O_SHL] = OP_SHL, [O_SHR] = OP_SHR,
+	};
+
+	if (op == O_DIV || op == O_MOD)
+		return build_divide(b, at, op == O_DIV ? OP_DIV : OP_MOD, l, r);
+	/* Pointers move by what they point to. */
+	if (type->kind == T_POINTER && type->of->size > 1)
+		r = ir_append(b->fn, OP_MUL, r, ir_const(b->fn, type->of->size), 0, 8);
+	return ir_append(b->fn, ops[op], l, r, 0, 8);
+}
+
+ref build_comparison(struct build *b, struct node *n)
+{
+	static const struct { enum op s, u; bool swapped; } ops[OPERATORS] = {
+		[O_EQ] = { OP_EQ, OP_EQ, false }, [O_NE] = { OP_NE, OP_NE, false },
+		[O_LT] = { OP_LT, OP_ULT, false }, [O_LE] = { OP_LE, OP_ULE, false },
+		[O_GT] = { OP_LT, OP_ULT, true }, [O_GE] = { OP_LE, OP_ULE, true },
+	};
+	bool is_unsigned = unsigned_side(b, n->bin.l) && unsigned_side(b, n->bin.r);
+	bool swapped = ops[n->bin.op].swapped;
+	enum op op = is_unsigned ? ops[n->bin.op].u : ops[n->bin.op].s;
+	ref l, r;
+
+	if (n->bin.l->type->kind == T_STRING) {
+		r = build_string_equal(b, n->bin.l, n->bin.r, UINT64_MAX);
+		return n->bin.op == O_EQ ? r : ir_append(b->fn, OP_EQ, r, ir_const(b->fn, 0), 0, 8);
+	}
+	l = build_value(b, n->bin.l);
+	r = build_value(b, n->bin.r);
+	return ir_append(b->fn, op, swapped ? r : l, swapped ? l : r, 0, 8);
+}
+
+/* The right side runs only if the left one leaves it open. */
+static ref build_logical(struct build *b, struct node *n)
+{
+	struct fn *f = b->fn;
+	bool is_and = n->bin.op == O_LAND;
+	uint32_t right = ir_block(f), skip = ir_block(f), mark;
+	struct way x, y;
+	ref *before;
+	ref value;
+
+	build_condition(b, n->bin.l, is_and ? right : skip, is_and ? skip : right);
+	mark = ir_scope(f);
+	before = vars_copy(b);
+	ir_enter(f, right);
+	value = build_value(b, n->bin.r);
+	x = way_end(b, ir_append(f, OP_NE, value, ir_const(f, 0), 0, 8));
+	ir_unscope(f, mark);
+	b->vars = before;
+	ir_enter(f, skip);
+	y = way_end(b, ir_const(f, !is_and));
+	ir_unscope(f, mark);
+	return way_join(b, x, y);
+}
+
+static ref build_binary(struct build *b, struct node *n)
+{
+	ref l, r;
+
+	if (n->bin.op == O_LAND || n->bin.op == O_LOR)
+		return build_logical(b, n);
+	if (n->bin.op >= O_EQ && n->bin.op <= O_GE)
+		return build_comparison(b, n);
+	l = build_value(b, n->bin.l);
+	r = build_value(b, n->bin.r);
+	/* integer + pointer: the integer is what is scaled */
+	if (n->type->kind == T_POINTER && n->bin.l->type->kind != T_POINTER)
+		return build_operator(b, n, n->bin.op, r, l, n->type);
+	return build_operator(b, n, n->bin.op, l, r, n->type);
+}
+
+/* ---- memory of the traced system ------------------------------------------------------------------------ */
+
+/* An address that says nothing of itself: BPF's older, generic helpers tell user from kernel by its
+ * value, which works where the two don't overlap. */
+static enum bpf_func_id read_helper(enum space space)
+{
+	return space == SPACE_KERNEL ? BPF_FUNC_probe_read_kernel
+		: space == SPACE_USER ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read;
+}
+
+enum space build_space(const struct build *b, const struct type *t)
+{
+	(void)b;
+	return t->kind == T_POINTER || t->kind == T_ARRAY ? t->space : SPACE_NONE;
+}
+
+void build_read(struct build *b, enum space space, struct place to, uint32_t size, ref address)
+{
+	ref args[] = { place_address(b, to), ir_const(b->fn, size), address };
+
+	ir_call(b->fn, read_helper(space), 3, args);
+}
+
+ref build_read_scalar(struct build *b, ref address, enum space space, const struct type *t)
+{
+	uint8_t width = t->kind == T_INT ? (uint8_t)t->size : t->kind == T_BOOL ? 1 : 8;
+	struct place to = build_temp(b, &type_uint64);
+	ref v;
+
+	build_read(b, space, to, width, address);
+	v = ir_load(b->fn, to.base, to.off, width);
+	return t->sign ? ir_append(b->fn, OP_EXT, v, 0, 1, width) : v;
+}
+
+static ref build_deref(struct build *b, struct node *n)
+{
+	ref address = build_value(b, n->un.e);
+
+	return build_read_scalar(b, address, build_space(b, n->un.e->type), n->type);
+}
+
+static ref build_unary(struct build *b, struct node *n)
+{
+	ref v, zero;
+
+	if (n->un.op == O_DEREF)
+		return build_deref(b, n);
+	v = build_value(b, n->un.e);
+	zero = ir_const(b->fn, 0);
+	switch (n->un.op) {
+	case O_NOT:
+		return ir_append(b->fn, OP_EQ, v, zero, 0, 8);
+	case O_BNOT:
+		return ir_append(b->fn, OP_XOR, v, ir_const(b->fn, -1), 0, 8);
+	default:
+		return ir_append(b->fn, OP_SUB, zero, v, 0, 8);
+	}
+}
+
+/* ---- ++ and -- ------------------------------------------------------------------------------------------- */
+
+static ref build_step(struct build *b, struct node *n)
+{
+	struct node *e = n->un.e;
+	ref one = ir_const(b->fn, 1), before, after;
+
+	if (e->kind == N_MAP) {
+		after = build_map_update(b, n, e, n->un.op, one);
+		return n->un.postfix ? ir_append(b->fn, n->un.op == O_ADD ? OP_SUB : OP_ADD, after, one, 0, 8)
+				     : after;
+	}
+	before = build_value(b, e);
+	after = build_operator(b, n, n->un.op, before, one, n->type);
+	b->vars[e->var.var->id] = after;
+	return n->un.postfix ? before : after;
+}
+
+/* ---- choice ---------------------------------------------------------------------------------------------- */
+
+static ref build_cond(struct build *b, struct node *n)
+{
+	struct fn *f = b->fn;
+	uint32_t then = ir_block(f), els = ir_block(f), mark = ir_scope(f);
+	struct way x, y;
+	ref *before;
+
+	build_condition(b, n->cond.test, then, els);
+	before = vars_copy(b);
+	ir_enter(f, then);
+	x = way_end(b, build_value(b, n->cond.then));
+	ir_unscope(f, mark);
+	b->vars = before;
+	ir_enter(f, els);
+	y = way_end(b, build_value(b, n->cond.els));
+	ir_unscope(f, mark);
+	return way_join(b, x, y);
+}
+
+/* ---- fields and elements ----------------------------------------------------------------------------------- */
+
+static uint8_t scalar_width(const struct type *t)
+{
+	return t->kind == T_INT ? (uint8_t)t->size : t->kind == T_BOOL ? 1 : 8;
+}
+
+static ref build_args_scalar(struct build *b, struct node *n)
+{
+	const struct field *f = type_field(b->target->args, n->member.name);
+
+	return build_ctx_load(b, (int32_t)f->offset, scalar_width(f->type), f->type->sign);
+}
+
+/* Where an array lies: in the context, or wherever its expression says. */
+static ref array_address(struct build *b, struct node *n)
+{
+	if (n->kind == N_MEMBER && is_args(n->member.base)) {
+		const struct field *f = type_field(b->target->args, n->member.name);
+
+		return build_add(b, b->ctx, ir_const(b->fn, f->offset));
+	}
+	return place_address(b, build_memory(b, n));
+}
+
+static ref build_index(struct build *b, struct node *n)
+{
+	struct node *base = n->bin.l;
+	int64_t i;
+	ref address, offset;
+
+	if (base->type->kind == T_TUPLE) {
+		struct place p = build_memory(b, base);
+
+		const_value(b->s, n->bin.r, &i);
+		return ir_load(b->fn, p.base, p.off + base->type->fields[i].offset, 8);
+	}
+	if (base->kind == N_MEMBER && is_args(base->member.base) && base->type->kind == T_ARRAY &&
+	    const_value(b->s, n->bin.r, &i)) {
+		const struct field *f = type_field(b->target->args, base->member.name);
+
+		return build_ctx_load(b, (int32_t)(f->offset + (uint64_t)i * n->type->size),
+				      scalar_width(n->type), n->type->sign);
+	}
+	address = base->type->kind == T_ARRAY ? array_address(b, base) : build_value(b, base);
+	offset = ir_append(b->fn, OP_MUL, build_value(b, n->bin.r), ir_const(b->fn, n->type->size), 0, 8);
+	/* An element of an array stands in memory of the program's own; kernel reads can do that too. */
+	return build_read_scalar(b, build_add(b, address, offset),
+				 base->type->kind == T_ARRAY ? SPACE_KERNEL : build_space(b, base->type),
+				 n->type);
+}
+
+static ref build_cast(struct build *b, struct node *n)
+{
+	ref v = build_value(b, n->cast.e);
+
+	if (n->type->kind == T_BOOL)
+		return ir_append(b->fn, OP_NE, v, ir_const(b->fn, 0), 0, 8);
+	if (n->type->kind == T_INT)
+		return ir_append(b->fn, OP_EXT, v, 0, n->type->sign, (uint8_t)n->type->size);
+	return v;
+}
+
+ref build_value(struct build *b, struct node *n)
+{
+	struct place nowhere = { 0 };
+	int64_t v;
+
+	if (const_value(b->s, n, &v))
+		return ir_const(b->fn, v);
+	switch (n->kind) {
+	case N_NAME:
+		return build_table[n->name.fn->id](b, n, nowhere);
+	case N_CALL:
+		return build_table[n->call.fn->id](b, n, nowhere);
+	case N_MAP:
+		return build_map_read(b, n);
+	case N_VAR:
+		return b->vars[n->var.var->id] ? b->vars[n->var.var->id] : ir_const(b->fn, 0);
+	case N_BINARY:
+		return build_binary(b, n);
+	case N_UNARY:
+		return build_unary(b, n);
+	case N_STEP:
+		return build_step(b, n);
+	case N_COND:
+		return build_cond(b, n);
+	case N_MEMBER:
+		return build_args_scalar(b, n);
+	case N_INDEX:
+		return build_index(b, n);
+	case N_CAST:
+		return build_cast(b, n);
+	default:
+		return ir_const(b->fn, 0);
+	}
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The builder: typed AST -> IR, one file per family. Scalars come back as values (build_value);
+ * strings, buffers and tuples are written where the consumer wants them (build_into), so nothing is
+ * copied twice. One row of builtins.def is one function build_NAME here.
+ */
+#ifndef XBT_BUILDER_H
+#define XBT_BUILDER_H
+
+#include "codegen/build.h"
+#include "codegen/ir.h"
+#include "sema/script.h"
+
+/* Where a value that is not a scalar goes, or lies: type_slot(type) bytes at base + off. */
+struct place {
+	ref base;
+	int64_t off;
+	const struct type *type;
+};
+
+struct temp {
+	ref address;
+	uint32_t size;
+	bool busy;
+};
+
+struct loop {
+	struct loop *outer;
+	uint32_t head, exit;
+	ref *head_phi, *exit_phi; /* by variable; 0: not assigned in the loop */
+};
+
+struct build {
+	struct script *s;
+	struct image *image;
+	struct fn *fn;
+	struct probe *p;
+	const struct attach_point *ap;
+	struct target *target;   /* the only one, or the first of many that are alike */
+	uint32_t prog;           /* index of the program: its entry in the scratch map */
+	ref ctx, scratch;
+	ref *vars;               /* the value of each variable now; of strings and such: the address */
+	struct loop *loop;
+	VEC(struct temp) temps;  /* stack objects, reused from statement to statement */
+	uint32_t stack_used;
+	uint32_t scratch_used, scratch_most;
+	uint32_t keys;           /* stack bytes that merged keys hold */
+	ref operand;             /* of the aggregation that is built: its value, and its shape */
+	const struct hist_shape *shape;
+};
+
+/* ---- build.c: control flow, programs ------------------------------------------------------------ */
+
+void build_list(struct build *, struct node *);
+/* Branches on a condition; short-circuits become jumps. */
+void build_condition(struct build *, struct node *, uint32_t then, uint32_t els);
+/* Two ways that join: each side's open block and variables. The result is where to go on. */
+struct way {
+	uint32_t block;
+	ref *vars;
+	ref value; /* of an expression; 0: none */
+};
+/* Ends a way: leaves its block open and remembers the variables. */
+struct way way_end(struct build *, ref value);
+/* Joins two ways; returns the joint value (0 if they had none). */
+ref way_join(struct build *, struct way, struct way);
+/* A copy of the variables, to start the other way from. */
+ref *vars_copy(const struct build *);
+void build_finish(struct build *);
+
+/* ---- build_value.c: scalars ---------------------------------------------------------------------- */
+
+ref build_value(struct build *, struct node *);
+/* l op r with the script's rules, both of them 64-bit values. */
+ref build_operator(struct build *, struct node *at, enum operator, ref l, ref r, const struct type *);
+/* The value of a comparison or of && || as a condition is built by this: 0 if it is neither. */
+ref build_comparison(struct build *, struct node *);
+/* Reads memory of the traced system at an address: a scalar of that type. */
+ref build_read_scalar(struct build *, ref address, enum space, const struct type *);
+/* Writes `size` bytes read at an address to a place; zeros if the address can't be read. */
+void build_read(struct build *, enum space, struct place to, uint32_t size, ref address);
+/* The string at an address, with its NUL, of at most `size` bytes (a value). */
+void build_read_string(struct build *, enum space, struct place to, ref size, ref address);
+enum space build_space(const struct build *, const struct type *);
+
+/* ---- build_memory.c: places ------------------------------------------------------------------------ */
+
+void build_into(struct build *, struct node *, struct place);
+/* A place of one's own until the statement ends. */
+struct place build_temp(struct build *, const struct type *);
+uint32_t temps_mark(const struct build *);
+void temps_release(struct build *, uint32_t scratch_mark);
+void build_copy(struct build *, struct place to, struct place from);
+void build_zero_bytes(struct build *, ref base, int64_t off, uint32_t size);
+void build_literal(struct build *, struct place, struct str);
+/* A string, buffer or tuple where it already is, or in a temporary. */
+struct place build_memory(struct build *, struct node *);
+ref place_address(struct build *, struct place);
+/* 1 if two strings are equal (in their first n bytes). */
+ref build_string_equal(struct build *, struct node *, struct node *, uint64_t n);
+bool in_memory(const struct type *);
+
+/* ---- build_map.c ------------------------------------------------------------------------------------- */
+
+ref build_map_read(struct build *, struct node *);
+void build_map_read_into(struct build *, struct node *, struct place);
+void build_map_assign(struct build *, struct node *map, struct node *value);
+/* @m op= value; the result is the new value. */
+ref build_map_update(struct build *, struct node *at, struct node *map, enum operator, ref value);
+ref build_map_delete(struct build *, struct node *map);
+void build_aggregation(struct build *, struct node *map, struct node *call);
+
+/* ---- build_event.c ------------------------------------------------------------------------------------- */
+
+/* Adds to a counter of the ledger. */
+void ledger_add(struct build *, enum ledger_kind, const struct map *, struct span, int64_t n);
+ref ledger_read(struct build *, enum ledger_kind, const struct map *);
+
+/* ---- one function for each builtin ------------------------------------------------------------------------ */
+
+/* Scalars and statements ignore `to`; the rest write there and return 0. An aggregation's `to` is the
+ * element that it updates. */
+typedef ref build_function(struct build *, struct node *, struct place to);
+#define BUILTIN(id, form, result, params, effect, doc) build_function build_##id;
+#include "sema/builtins.def"
+#undef BUILTIN
+extern build_function *const build_table[BUILTINS];
+
+#endif

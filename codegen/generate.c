@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * From typed AST to image: for each probe its programs, for each program the passes of back[].
+ *
+ * One program serves all targets of a probe that look alike; where the probe uses what differs
+ * (its name, the fields of args) each target has its own. The IR is checked after every pass: what is
+ * wrong there is xbt's bug, and says so.
+ */
+#include "codegen/generate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/builder.h"
+
+static const struct pass {
+	const char *name;
+	void (*run)(struct fn *);
+} back[] = {
+	{ "build", NULL }, /* done by build_program() */
+	{ "prune", prune },
+	{ "lower", lower },
+	{ "allocate", allocate },
+	{ "emit", emit },
+};
+
+const char *const back_stages[] = { "build", "prune", "lower", "allocate", "emit", NULL };
+
+/* ---- one program --------------------------------------------------------------------------------------- */
+
+/* Strings and such live in memory for the whole firing, and start as zeros. */
+static void start_variables(struct build *b)
+{
+	b->vars = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *b->vars);
+	for (uint32_t i = 0; i < b->p->vars.n; i++) {
+		const struct type *t = b->p->vars.v[i]->type;
+		struct place p;
+
+		if (!in_memory(t))
+			continue;
+		p = build_temp(b, t);
+		b->vars[i] = place_address(b, p);
+		build_zero_bytes(b, b->vars[i], 0, type_slot(t));
+	}
+	/* They are not temporaries of a statement: out of the pool. */
+	b->temps.n = 0;
+}
+
+/* -p: probes of functions and events see that process only. */
+static void filter_pid(struct build *b)
+{
+	uint32_t go = ir_block(b->fn), stop = ir_block(b->fn);
+	struct place nowhere = { 0 };
+	ref same;
+
+	if (b->s->pid < 0 || b->ap->kind->timer || b->ap->kind->provides & IS_SPECIAL)
+		return;
+	same = ir_append(b->fn, OP_EQ, build_pid(b, NULL, nowhere), ir_const(b->fn, b->s->pid), 0, 8);
+	ir_branch(b->fn, same, go, stop);
+	ir_enter(b->fn, stop);
+	build_finish(b);
+	ir_enter(b->fn, go);
+}
+
+static void build_body(struct build *b)
+{
+	uint32_t body = ir_block(b->fn), stop = ir_block(b->fn);
+	struct node *n = b->p->node;
+	uint32_t mark = temps_mark(b);
+
+	filter_pid(b);
+	if (n->probe.pred) {
+		b->fn->at = n->probe.pred->at.beg;
+		build_condition(b, n->probe.pred, body, stop);
+		temps_release(b, mark);
+		ir_enter(b->fn, stop);
+		build_finish(b);
+		ir_enter(b->fn, body);
+	}
+	build_list(b, n->probe.body);
+	build_finish(b);
+}
+
+/* The entry block is written last, when it is known what the program needs: the context, and the
+ * address of its scratch memory. */
+static void build_entry(struct build *b, uint32_t entry, uint32_t start)
+{
+	struct fn *f = b->fn;
+	struct image_map *scratch = &b->image->maps.v[IMAGE_SCRATCH];
+	uint32_t none;
+	ref key;
+
+	ir_resume(f, entry);
+	ir_place(f, entry, b->ctx);
+	if (!b->scratch_most) {
+		ir_jump(f, start);
+		return;
+	}
+	if (scratch->value_size < b->scratch_most)
+		scratch->value_size = b->scratch_most;
+	none = ir_block(f);
+	key = ir_slot(f, 8);
+	ir_store(f, key, 0, ir_const(f, b->prog), 8);
+	f->ins.v[b->scratch].arg[0] = key;
+	ir_place(f, entry, b->scratch);
+	ir_branch(f, b->scratch, start, none);
+	ir_enter(f, none);
+	build_finish(b);
+}
+
+static struct fn *build_program(struct build *b, const char *name)
+{
+	struct fn *f = ir_new(&b->s->work, name);
+	uint32_t entry = f->current, start = ir_block(f);
+
+	b->fn = f;
+	f->at = b->p->node->at.beg;
+	b->ctx = ir_new_ins(f, OP_CTX, 0, 0, 0, 8);
+	b->scratch = ir_new_ins(f, OP_LOOKUP, 0, 0, IMAGE_SCRATCH, 8);
+	ir_leave(f);
+	f->blocks.v[start].preds = 1; /* its jump comes last */
+	ir_enter(f, start);
+	start_variables(b);
+	build_body(b);
+	f->blocks.v[start].preds = 0;
+	build_entry(b, entry, start);
+	return f;
+}
+
+static bool run_passes(struct script *s, struct fn *f, const struct dumps *d)
+{
+	for (size_t i = 0; i < LEN(back); i++) {
+		const char *why;
+
+		if (back[i].run)
+			back[i].run(f);
+		why = f->failure ? f->failure : ir_verify(f, &s->work);
+		if (d && d->wanted(d, back[i].name) && strcmp(back[i].name, "emit") != 0)
+			ir_dump(f, &s->source, d->out);
+		if (!why)
+			continue;
+		diag_error(&s->diag, (struct span){ f->at, f->at + 1 }, "program",
+			   f->failure ? "program %s can't be made: %s" : "a bug of xbt's in %s: %s",
+			   f->name, why);
+		return false;
+	}
+	return true;
+}
+
+/* ---- programs of a probe ----------------------------------------------------------------------------------- */
+
+/* What the kernel takes as a name: letters, digits, '_' and '.', 15 of them. */
+static const char *program_name(struct script *s, const struct target *t)
+{
+	char *name = arena_printf(&s->arena, "%.15s", t->text);
+
+	for (char *c = name; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", *c))
+			*c = '_';
+	return name;
+}
+
+static void *keep(struct script *s, const void *from, size_t size)
+{
+	return size ? memcpy(arena_alloc(&s->arena, size), from, size) : NULL;
+}
+
+static bool make_program(struct script *s, struct image *image, struct probe *p,
+			 struct attach_point *ap, struct target *targets, uint32_t n,
+			 const struct dumps *d)
+{
+	struct build b = { .s = s, .image = image, .p = p, .ap = ap, .target = targets,
+			   .prog = image->progs.n };
+	struct fn *f = build_program(&b, program_name(s, targets));
+	struct prog *prog;
+
+	if (!run_passes(s, f, d))
+		return false;
+	prog = vec_push(&s->arena, &image->progs);
+	*prog = (struct prog){
+		.name = f->name, .kind = ap->kind, .probe = p->index, .targets = targets, .ntargets = n,
+		.insns = keep(s, f->insns.v, f->insns.n * sizeof *f->insns.v), .ninsns = f->insns.n,
+		.relocs = keep(s, f->relocs.v, f->relocs.n * sizeof *f->relocs.v), .nrelocs = f->relocs.n,
+		.spans = keep(s, f->spans.v, f->spans.n * sizeof *f->spans.v),
+	};
+	return true;
+}
+
+static bool make_programs(struct script *s, struct image *image, struct probe *p, const struct dumps *d)
+{
+	for (uint32_t i = 0; i < p->points.n; i++) {
+		struct attach_point *ap = &p->points.v[i];
+
+		image->has_timers_or_probes |= !(ap->kind->provides & IS_SPECIAL);
+		if (!p->per_target && ap->targets.n) {
+			if (!make_program(s, image, p, ap, ap->targets.v, ap->targets.n, d))
+				return false;
+			continue;
+		}
+		for (uint32_t k = 0; k < ap->targets.n; k++) {
+			/* The field's place is this target's own. */
+			if (ap->kind->args)
+				ap->kind->args(s, &ap->targets.v[k]);
+			if (!make_program(s, image, p, ap, &ap->targets.v[k], 1, d))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* ---- maps --------------------------------------------------------------------------------------------------- */
+
+enum { RINGBUF_SIZE = 1 << 20 };
+
+static void add_own_maps(struct script *s, struct image *image)
+{
+	static const struct image_map own[IMAGE_MAPS] = {
+		[IMAGE_RINGBUF] = { "xbt_events", BPF_MAP_TYPE_RINGBUF, 0, 0, RINGBUF_SIZE, 0, NULL },
+		[IMAGE_LEDGER] = { "xbt_ledger", BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE, NULL },
+		[IMAGE_ZERO] = { "xbt_zero", BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0, NULL },
+		[IMAGE_SCRATCH] = { "xbt_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1, 0, NULL },
+	};
+
+	for (uint32_t i = 0; i < IMAGE_MAPS; i++)
+		*vec_push(&s->arena, &image->maps) = own[i];
+}
+
+static struct image_map map_of(struct script *s, const struct map *m)
+{
+	static const enum bpf_map_type types[] = {
+		[STORE_DIRECT] = BPF_MAP_TYPE_ARRAY,
+		[STORE_HASH] = BPF_MAP_TYPE_HASH,
+		[STORE_CPU_ARRAY] = BPF_MAP_TYPE_PERCPU_ARRAY,
+		[STORE_CPU_HASH] = BPF_MAP_TYPE_PERCPU_HASH,
+	};
+	bool array = m->storage == STORE_DIRECT || m->storage == STORE_CPU_ARRAY;
+	char *name = arena_printf(&s->arena, "%.15s", m->name.len > 1 ? m->name.s + 1 : "anonymous");
+
+	return (struct image_map){
+		.name = name,
+		.type = types[m->storage],
+		.key_size = array ? 4 : m->key ? type_slot(m->key) : 8,
+		.value_size = m->agg ? agg_words(m) * 8
+				     : type_slot(m->val) + (m->storage == STORE_DIRECT ? 8 : 0),
+		.max_entries = m->max_entries,
+		.map = m,
+	};
+}
+
+struct image *generate(struct script *s, const struct dumps *d)
+{
+	struct image *image = calloc(1, sizeof *image);
+
+	if (!image)
+		return NULL;
+	add_own_maps(s, image);
+	for (uint32_t i = 0; i < s->maps.n; i++)
+		*vec_push(&s->arena, &image->maps) = map_of(s, s->maps.v[i]);
+	*vec_push(&s->arena, &image->ledger) = (struct ledger_entry){ .kind = LEDGER_START };
+	for (uint32_t i = 0; i < s->probes.n; i++)
+		if (!make_programs(s, image, s->probes.v[i], d)) {
+			free(image);
+			return NULL;
+		}
+	image->maps.v[IMAGE_LEDGER].value_size = image->ledger.n * 8;
+	image->maps.v[IMAGE_SCRATCH].max_entries = image->progs.n ? image->progs.n : 1;
+	image->nprobes = s->probes.n;
+	image->source = s->source;
+	image->arena = s->arena;
+	s->arena = (struct arena){ NULL };
+	return image;
+}
+
+void image_free(struct image *image)
+{
+	struct arena a;
+
+	if (!image)
+		return;
+	a = image->arena;
+	free(image);
+	arena_free(&a);
+}

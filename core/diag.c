@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Diagnostics. Passes record them; the driver prints them in source order after each stage,
+ * so a stage reports all its errors and none twice. Nothing here exits.
+ *
+ *	x.bt:7:14: error: 'start' is not a field of 'args'
+ *	  7 |     @t = args.start;
+ *	    |               ~~~~~
+ *	  hint: did you mean 'state'?
+ */
+#include "core/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t record(struct diag *d, struct span at, bool error, const char *id, const char *text)
+{
+	*vec_push(d->arena, &d->list) =
+		(struct diagnostic){ .at = at, .error = error, .id = id, .text = text };
+	d->nerror += error;
+	return d->list.n - 1;
+}
+
+uint32_t diag_error(struct diag *d, struct span at, const char *id, const char *fmt, ...)
+{
+	va_list ap;
+	uint32_t index;
+
+	va_start(ap, fmt);
+	index = record(d, at, true, id, arena_vprintf(d->arena, fmt, ap));
+	va_end(ap);
+	return index;
+}
+
+uint32_t diag_warn(struct diag *d, struct span at, const char *id, const char *fmt, ...)
+{
+	va_list ap;
+	uint32_t index;
+
+	va_start(ap, fmt);
+	index = record(d, at, false, id, arena_vprintf(d->arena, fmt, ap));
+	va_end(ap);
+	return index;
+}
+
+void diag_hint(struct diag *d, uint32_t index, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	d->list.v[index].hint = arena_vprintf(d->arena, fmt, ap);
+	va_end(ap);
+}
+
+static int by_position(const void *x, const void *y)
+{
+	const struct diagnostic *a = x, *b = y;
+
+	if (a->at.beg != b->at.beg)
+		return a->at.beg < b->at.beg ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
+/* Long lines are cut around the span; bytes that would drive a terminal are shown as '?'. */
+static void print_line(const struct source *src, struct span at, FILE *out)
+{
+	enum { WIDTH = 160, BEFORE = 60 };
+	struct position pos = source_position(src, at.beg);
+	struct str line = source_line(src, pos.line);
+	uint32_t column = pos.column - 1, beg = column > WIDTH - BEFORE ? column - BEFORE : 0;
+	uint32_t end = line.len - beg > WIDTH ? beg + WIDTH : line.len;
+	uint32_t last = column + (at.end > at.beg ? at.end - at.beg : 1);
+
+	if (beg > line.len)
+		return;
+	fprintf(out, "%5u | ", pos.line);
+	for (uint32_t i = beg; i < end; i++) {
+		unsigned char c = (unsigned char)line.s[i];
+
+		putc((c < 32 && c != '\t') || c == 127 ? '?' : c, out);
+	}
+	fputs("\n      | ", out);
+	for (uint32_t i = beg; i < column; i++)
+		putc(i < line.len && line.s[i] == '\t' ? '\t' : ' ', out);
+	putc('^', out);
+	for (uint32_t i = column + 1; i < last && i < end; i++)
+		putc('~', out);
+	putc('\n', out);
+}
+
+static void print_one(const struct diag *d, const struct diagnostic *e, FILE *out)
+{
+	struct position pos = source_position(d->source, e->at.beg);
+
+	fprintf(out, "%s:%u:%u: %s: %s\n", d->source->name, pos.line, pos.column,
+		e->error ? "error" : "warning", e->text);
+	print_line(d->source, e->at, out);
+	if (e->hint)
+		fprintf(out, "  hint: %s\n", e->hint);
+}
+
+void diag_print(struct diag *d, FILE *out)
+{
+	const struct diagnostic *last = NULL;
+	uint32_t shown = 0, hidden = 0;
+
+	if (d->list.n)
+		qsort(d->list.v, d->list.n, sizeof *d->list.v, by_position);
+	for (uint32_t i = 0; i < d->list.n; i++) {
+		const struct diagnostic *e = &d->list.v[i];
+
+		if (last && last->at.beg == e->at.beg && !strcmp(last->text, e->text))
+			continue;
+		last = e;
+		if (!e->error && d->no_warnings)
+			continue;
+		if (e->error && shown == DIAG_MAX)
+			hidden++;
+		else
+			print_one(d, e, out);
+		shown += e->error && shown < DIAG_MAX;
+	}
+	if (hidden)
+		fprintf(out, "%s: %u more errors\n", d->source->name, hidden);
+	d->list.n = 0;
+}

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Constructors, the walker and the dumper of the AST.
+ *
+ * The constructors measure each node's depth: no pass needs to fear for its stack, because a
+ * tree deeper than NESTING_MAX is reported here, once, and its overdeep part dropped.
+ */
+#include "parser/ast.h"
+
+const char *const operator_text[OPERATORS] = {
+#define OPERATOR(id, spelling) [O_##id] = spelling,
+#include "parser/operators.def"
+#undef OPERATOR
+};
+
+struct list list_of(struct node *n)
+{
+	return (struct list){ n, n };
+}
+
+struct list list_add(struct list l, struct node *n)
+{
+	if (!n)
+		return l;
+	if (!l.head)
+		return list_of(n);
+	l.tail->next = n;
+	l.tail = n;
+	return l;
+}
+
+struct str node_text(const struct source *src, const struct node *n)
+{
+	return (struct str){ src->text.s + n->at.beg, n->at.end - n->at.beg };
+}
+
+static struct node *new_node(struct parser *p, struct span at, enum node_kind kind)
+{
+	struct node *n = arena_alloc(p->arena, sizeof *n);
+
+	n->kind = kind;
+	n->at = at;
+	n->depth = 1;
+	return n;
+}
+
+static void measure(struct node *kid, void *ctx)
+{
+	struct node *n = ctx;
+
+	if (kid->depth >= n->depth)
+		n->depth = (uint16_t)(kid->depth + 1);
+}
+
+/* Every constructor of a node with children ends here. */
+static struct node *finish(struct parser *p, struct node *n)
+{
+	ast_children(n, measure, n);
+	if (n->depth < NESTING_MAX)
+		return n;
+	if (!p->too_deep)
+		diag_error(p->diag, n->at, "nesting", "nested more than %d levels deep", NESTING_MAX);
+	p->too_deep = true;
+	return ast_num(p, n->at, 0);
+}
+
+struct node *ast_num(struct parser *p, struct span at, uint64_t v)
+{
+	struct node *n = new_node(p, at, N_NUM);
+
+	n->num = v;
+	return n;
+}
+
+struct node *ast_string(struct parser *p, struct span at, struct str s)
+{
+	struct node *n = new_node(p, at, N_STRING);
+
+	n->str = s;
+	return n;
+}
+
+struct node *ast_param(struct parser *p, struct span at, uint64_t number)
+{
+	struct node *n = new_node(p, at, N_PARAM);
+
+	n->num = number;
+	return n;
+}
+
+struct node *ast_leaf(struct parser *p, struct span at, enum node_kind kind)
+{
+	return new_node(p, at, kind);
+}
+
+struct node *ast_name(struct parser *p, struct span at, struct str name)
+{
+	struct node *n = new_node(p, at, N_NAME);
+
+	n->name.name = name;
+	return n;
+}
+
+struct node *ast_call(struct parser *p, struct span at, struct str name, struct node *args)
+{
+	struct node *n = new_node(p, at, N_CALL);
+
+	n->call.name = name;
+	n->call.args = args;
+	return finish(p, n);
+}
+
+struct node *ast_map(struct parser *p, struct span at, struct str name, struct node *key)
+{
+	struct node *n = new_node(p, at, N_MAP);
+
+	n->map.name = name;
+	n->map.key = key;
+	return finish(p, n);
+}
+
+struct node *ast_var(struct parser *p, struct span at, struct str name)
+{
+	struct node *n = new_node(p, at, N_VAR);
+
+	n->var.name = name;
+	return n;
+}
+
+struct node *ast_binary(struct parser *p, struct span at, enum operator op, struct node *l,
+			struct node *r)
+{
+	struct node *n = new_node(p, at, N_BINARY);
+
+	n->bin.op = op;
+	n->bin.l = l;
+	n->bin.r = r;
+	return finish(p, n);
+}
+
+struct node *ast_unary(struct parser *p, struct span at, enum operator op, struct node *e)
+{
+	struct node *n = new_node(p, at, N_UNARY);
+
+	n->un.op = op;
+	n->un.e = e;
+	return finish(p, n);
+}
+
+struct node *ast_step(struct parser *p, struct span at, enum operator op, struct node *e,
+		      bool postfix)
+{
+	struct node *n = new_node(p, at, N_STEP);
+
+	n->un.op = op;
+	n->un.e = e;
+	n->un.postfix = postfix;
+	return finish(p, n);
+}
+
+struct node *ast_cond(struct parser *p, struct span at, struct node *test, struct node *then,
+		      struct node *els)
+{
+	struct node *n = new_node(p, at, N_COND);
+
+	n->cond.test = test;
+	n->cond.then = then;
+	n->cond.els = els;
+	return finish(p, n);
+}
+
+struct node *ast_member(struct parser *p, struct span at, struct node *base, struct str name)
+{
+	struct node *n = new_node(p, at, N_MEMBER);
+
+	n->member.base = base;
+	n->member.name = name;
+	return finish(p, n);
+}
+
+struct node *ast_index(struct parser *p, struct span at, struct node *base, struct node *index)
+{
+	struct node *n = new_node(p, at, N_INDEX);
+
+	n->bin.l = base;
+	n->bin.r = index;
+	return finish(p, n);
+}
+
+struct node *ast_cast(struct parser *p, struct span at, struct str type, uint32_t stars,
+		      struct node *e)
+{
+	struct node *n = new_node(p, at, N_CAST);
+
+	n->cast.name = type;
+	n->cast.stars = stars;
+	n->cast.e = e;
+	return finish(p, n);
+}
+
+struct node *ast_tuple(struct parser *p, struct span at, struct node *members)
+{
+	struct node *n = new_node(p, at, N_TUPLE);
+
+	n->list = members;
+	return finish(p, n);
+}
+
+struct node *ast_expr(struct parser *p, struct span at, struct node *e)
+{
+	struct node *n = new_node(p, at, N_EXPR);
+
+	n->un.e = e;
+	return finish(p, n);
+}
+
+struct node *ast_assign(struct parser *p, struct span at, struct node *l, enum operator op,
+			bool compound, struct node *r)
+{
+	struct node *n = new_node(p, at, N_ASSIGN);
+
+	n->bin.l = l;
+	n->bin.op = op;
+	n->bin.compound = compound;
+	n->bin.r = r;
+	return finish(p, n);
+}
+
+struct node *ast_if(struct parser *p, struct span at, struct node *test, struct node *then,
+		    struct node *els)
+{
+	struct node *n = new_node(p, at, N_IF);
+
+	n->cond.test = test;
+	n->cond.then = then;
+	n->cond.els = els;
+	return finish(p, n);
+}
+
+struct node *ast_loop(struct parser *p, struct span at, enum node_kind kind, struct node *test,
+		      struct node *body)
+{
+	struct node *n = new_node(p, at, kind);
+
+	n->loop.test = test;
+	n->loop.body = body;
+	return finish(p, n);
+}
+
+struct node *ast_point(struct parser *p, struct span at, struct str spec)
+{
+	struct node *n = new_node(p, at, N_POINT);
+
+	n->str = spec;
+	return n;
+}
+
+struct node *ast_probe(struct parser *p, struct span at, struct node *points, struct node *pred,
+		       struct node *body)
+{
+	struct node *n = new_node(p, at, N_PROBE);
+
+	n->probe.points = points;
+	n->probe.pred = pred;
+	n->probe.body = body;
+	return finish(p, n);
+}
+
+static void visit_list(struct node *n, void (*visit)(struct node *, void *), void *ctx)
+{
+	for (struct node *next; n; n = next) {
+		next = n->next;
+		visit(n, ctx);
+	}
+}
+
+void ast_children(struct node *n, void (*visit)(struct node *, void *), void *ctx)
+{
+	switch (n->kind) {
+#define KID(member)                                                                                \
+	if (n->member)                                                                             \
+		visit(n->member, ctx);
+#define KIDS(member) visit_list(n->member, visit, ctx);
+#define NODE(id, name, children)                                                                   \
+	case N_##id:                                                                               \
+		children break;
+#include "parser/nodes.def"
+#undef NODE
+#undef KID
+#undef KIDS
+	case NODE_KINDS:
+		break;
+	}
+}
+
+/* ---- dump -------------------------------------------------------------------------------------- */
+
+static const char *const kind_name[NODE_KINDS] = {
+#define NODE(id, name, children) [N_##id] = name,
+#include "parser/nodes.def"
+#undef NODE
+};
+
+struct dump {
+	struct arena *arena;
+	type_renderer *type_text;
+	FILE *out;
+	int indent;
+};
+
+static void dump_string(struct str s, FILE *out)
+{
+	fputs(" \"", out);
+	for (uint32_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.s[i];
+
+		if (c < 32 || c > 126 || c == '"' || c == '\\')
+			fprintf(out, "\\x%02x", c);
+		else
+			putc(c, out);
+	}
+	putc('"', out);
+}
+
+static void dump_detail(const struct node *n, FILE *out)
+{
+	switch (n->kind) {
+	case N_NUM:
+	case N_PARAM:
+		fprintf(out, " %llu", (unsigned long long)n->num);
+		break;
+	case N_STRING:
+	case N_POINT:
+		dump_string(n->str, out);
+		break;
+	case N_NAME:
+	case N_CALL:
+	case N_MAP:
+	case N_VAR:
+		/* These four begin with their name. */
+		fprintf(out, " %.*s", STR_ARG(n->name.name));
+		break;
+	case N_BINARY:
+	case N_ASSIGN:
+		fprintf(out, " %s%s", operator_text[n->bin.op],
+			n->kind == N_ASSIGN ? "=" : "");
+		break;
+	case N_UNARY:
+		fprintf(out, " %s", operator_text[n->un.op]);
+		break;
+	case N_STEP:
+		fprintf(out, " %s%s", n->un.op == O_ADD ? "++" : "--", n->un.postfix ? " after" : "");
+		break;
+	case N_MEMBER:
+		fprintf(out, " .%.*s", STR_ARG(n->member.name));
+		break;
+	case N_CAST:
+		fprintf(out, " %.*s", STR_ARG(n->cast.name));
+		for (uint32_t i = 0; i < n->cast.stars; i++)
+			putc('*', out);
+		break;
+	default:
+		break;
+	}
+}
+
+static void dump_node(struct node *n, void *ctx)
+{
+	struct dump *d = ctx;
+	const char *type = n->type ? d->type_text(d->arena, n->type) : NULL;
+
+	fprintf(d->out, "%*s%s", d->indent, "", kind_name[n->kind]);
+	dump_detail(n, d->out);
+	if (type)
+		fprintf(d->out, " : %s", type);
+	putc('\n', d->out);
+	d->indent += 2;
+	ast_children(n, dump_node, d);
+	d->indent -= 2;
+}
+
+void ast_dump(const struct node *probes, struct arena *a, type_renderer *type_text, FILE *out)
+{
+	struct dump d = { .arena = a, .type_text = type_text, .out = out };
+
+	visit_list((struct node *)probes, dump_node, &d);
+}

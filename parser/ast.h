@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The abstract syntax tree: one tagged union, built by the constructors below, one call for each
+ * grammar action. The same nodes are annotated by sema (type, fn, map, var) and read by codegen;
+ * there is no second tree. Lists hang together by `next`.
+ */
+#ifndef XBT_AST_H
+#define XBT_AST_H
+
+#include "core/core.h"
+
+enum node_kind {
+#define NODE(id, name, children) N_##id,
+#include "parser/nodes.def"
+#undef NODE
+	NODE_KINDS
+};
+
+enum operator {
+#define OPERATOR(id, spelling) O_##id,
+#include "parser/operators.def"
+#undef OPERATOR
+	OPERATORS
+};
+
+struct node {
+	enum node_kind kind;
+	uint16_t depth;          /* of the tree below; bounds the recursion of every pass */
+	struct span at;
+	struct node *next;
+	const struct type *type; /* set by infer; never NULL after check */
+	union {
+		uint64_t num;                                                      /* NUM, PARAM */
+		struct str str;                                                    /* STRING, POINT */
+		struct { struct str name; const struct builtin *fn; } name;        /* NAME */
+		struct { struct str name; const struct builtin *fn; struct node *args; } call;
+		struct { struct str name; struct node *key; struct map *map; } map;
+		struct { struct str name; struct var *var; } var;
+		struct { struct node *l, *r; enum operator op; bool compound; } bin; /* ASSIGN: op of "op=" */
+		struct { struct node *e; enum operator op; bool postfix; } un;
+		struct { struct node *test, *then, *els; } cond;
+		struct { struct node *base; struct str name; } member;
+		struct { struct node *e; struct str name; uint32_t stars; } cast;
+		struct { struct node *test, *body; } loop;
+		struct { struct node *points, *pred, *body; } probe;
+		struct node *list;
+	};
+};
+
+enum { NESTING_MAX = 2000 };
+
+/* What parsing needs and leaves: the probes, in file order. */
+struct parser {
+	struct arena *arena;
+	struct diag *diag;
+	const struct source *source;
+	struct node *probes;
+	bool too_deep; /* reported once */
+};
+
+/* parser/grammar.y: text -> p->probes; syntax errors go to p->diag, all of them. */
+void parse_program(struct parser *p);
+
+/* Lists in the making: first and last node. */
+struct list {
+	struct node *head, *tail;
+};
+struct list list_of(struct node *);
+struct list list_add(struct list, struct node *);
+
+struct node *ast_num(struct parser *, struct span, uint64_t);
+struct node *ast_string(struct parser *, struct span, struct str);
+struct node *ast_param(struct parser *, struct span, uint64_t number);
+struct node *ast_leaf(struct parser *, struct span, enum node_kind);
+struct node *ast_name(struct parser *, struct span, struct str);
+struct node *ast_call(struct parser *, struct span, struct str name, struct node *args);
+struct node *ast_map(struct parser *, struct span, struct str name, struct node *key);
+struct node *ast_var(struct parser *, struct span, struct str name);
+struct node *ast_binary(struct parser *, struct span, enum operator, struct node *, struct node *);
+struct node *ast_unary(struct parser *, struct span, enum operator, struct node *);
+struct node *ast_step(struct parser *, struct span, enum operator, struct node *, bool postfix);
+struct node *ast_cond(struct parser *, struct span, struct node *, struct node *, struct node *);
+struct node *ast_member(struct parser *, struct span, struct node *base, struct str name);
+struct node *ast_index(struct parser *, struct span, struct node *base, struct node *index);
+struct node *ast_cast(struct parser *, struct span, struct str type, uint32_t stars, struct node *);
+struct node *ast_tuple(struct parser *, struct span, struct node *members);
+struct node *ast_expr(struct parser *, struct span, struct node *);
+struct node *ast_assign(struct parser *, struct span, struct node *, enum operator, bool compound,
+			struct node *);
+struct node *ast_if(struct parser *, struct span, struct node *, struct node *, struct node *);
+struct node *ast_loop(struct parser *, struct span, enum node_kind, struct node *, struct node *);
+struct node *ast_point(struct parser *, struct span, struct str);
+struct node *ast_probe(struct parser *, struct span, struct node *points, struct node *pred,
+		       struct node *body);
+
+/* Calls visit for each direct child, in source order. */
+void ast_children(struct node *, void (*visit)(struct node *, void *), void *ctx);
+/* One node a line; type_text renders n->type, or returns NULL for nothing to show. */
+typedef const char *type_renderer(struct arena *, const struct type *);
+void ast_dump(const struct node *probes, struct arena *, type_renderer *, FILE *);
+extern const char *const operator_text[OPERATORS];
+/* The node's source text. */
+struct str node_text(const struct source *, const struct node *);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The grammar of scripts. No logic: each action is one constructor call of ast.c. Syntax errors
+ * recover at ';' and '}', so that one run reports them all.
+ */
+%define api.pure full
+%define parse.error custom
+%define api.location.type {struct span}
+%locations
+%expect 0
+%param { void *scanner }
+%parse-param { struct parser *p }
+
+%code requires {
+#include "lexer/lexer.h"
+#include "parser/ast.h"
+}
+
+%code {
+#define YYLLOC_DEFAULT(here, rhs, n)                                                               \
+	((here) = (n) ? (struct span){ YYRHSLOC(rhs, 1).beg, YYRHSLOC(rhs, n).end }                \
+		      : (struct span){ YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end })
+
+int yylex(YYSTYPE *, struct span *, void *scanner);
+int yylex_init_extra(struct lexer *, void **scanner);
+int yylex_destroy(void *scanner);
+void *yy_scan_bytes(const char *, int, void *scanner);
+static void yyerror(struct span *, void *scanner, struct parser *, const char *);
+}
+
+%union {
+	struct token token;
+	enum operator operator;
+	struct node *node;
+	struct list list;
+	uint32_t count;
+}
+
+%token <token> ATTACH "attach point" ID "name" MAP "map" VAR "variable" PARAM "parameter"
+%token <token> NUMBER "number" STRING "string" TYPE "type" TAG "struct"
+%token <token> IF "if" ELSE "else" UNROLL "unroll" WHILE "while" BREAK "break" CONTINUE "continue"
+%token <token> RETURN "return" TRUE "true" FALSE "false"
+%token NPARAMS "$#" ENDPRED "/ before {"
+%token EQ "==" NE "!=" LE "<=" GE ">=" SHL "<<" SHR ">>" LAND "&&" LOR "||"
+%token INC "++" DEC "--" ARROW "->"
+%token <operator> ASSIGNOP "assignment"
+
+%right '?' ':'
+%left LOR
+%left LAND
+%left '|'
+%left '^'
+%left '&'
+%left EQ NE
+%left '<' '>' LE GE
+%left SHL SHR
+%left '+' '-'
+%left '*' '/' '%'
+%precedence UNARY
+%precedence '.' ARROW '['
+
+%type <node> probe pred expr map plain block_stmt target else_part
+%type <list> probes points stmts plain_list args block
+%type <token> field
+%type <count> stars
+
+%%
+
+script: probes                          { p->probes = $1.head; }
+	;
+
+probes: %empty                          { $$ = list_of(NULL); }
+	| probes probe                  { $$ = list_add($1, $2); }
+	| probes error '}'              { $$ = $1; }
+	;
+
+probe: points pred block                { $$ = ast_probe(p, @$, $1.head, $2, $3.head); }
+	| points ',' pred block         { $$ = ast_probe(p, @$, $1.head, $3, $4.head); }
+	;
+
+points: ATTACH                          { $$ = list_of(ast_point(p, @1, $1.text)); }
+	| points ',' ATTACH             { $$ = list_add($1, ast_point(p, @3, $3.text)); }
+	;
+
+pred: %empty                            { $$ = NULL; }
+	| '/' expr ENDPRED              { $$ = $2; }
+	;
+
+block: '{' stmts '}'                    { $$ = $2; }
+	| '{' stmts plain '}'           { $$ = list_add($2, $3); }
+	| '{' stmts error '}'           { $$ = $2; }
+	;
+
+stmts: %empty                           { $$ = list_of(NULL); }
+	| stmts plain ';'               { $$ = list_add($1, $2); }
+	| stmts block_stmt              { $$ = list_add($1, $2); }
+	| stmts ';'                     { $$ = $1; }
+	| stmts error ';'               { $$ = $1; }
+	;
+
+plain: expr                             { $$ = ast_expr(p, @1, $1); }
+	| target '=' expr               { $$ = ast_assign(p, @$, $1, O_NONE, false, $3); }
+	| target ASSIGNOP expr          { $$ = ast_assign(p, @$, $1, $2, true, $3); }
+	| BREAK                         { $$ = ast_leaf(p, @1, N_BREAK); }
+	| CONTINUE                      { $$ = ast_leaf(p, @1, N_CONTINUE); }
+	| RETURN                        { $$ = ast_leaf(p, @1, N_RETURN); }
+	;
+
+block_stmt: IF '(' expr ')' block else_part
+		{ $$ = ast_if(p, (struct span){ @1.beg, @4.end }, $3, $5.head, $6); }
+	| UNROLL '(' expr ')' block
+		{ $$ = ast_loop(p, (struct span){ @1.beg, @4.end }, N_UNROLL, $3, $5.head); }
+	| WHILE '(' expr ')' block
+		{ $$ = ast_loop(p, (struct span){ @1.beg, @4.end }, N_WHILE, $3, $5.head); }
+	;
+
+else_part: %empty                       { $$ = NULL; }
+	| ELSE block                    { $$ = $2.head; }
+	| ELSE IF '(' expr ')' block else_part
+		{ $$ = ast_if(p, (struct span){ @2.beg, @5.end }, $4, $6.head, $7); }
+	;
+
+target: map                             { $$ = $1; }
+	| VAR                           { $$ = ast_var(p, @1, $1.text); }
+	;
+
+map: MAP %prec UNARY                    { $$ = ast_map(p, @1, $1.text, NULL); }
+	| MAP '[' args ']'              { $$ = ast_map(p, @$, $1.text, $3.head); }
+	;
+
+args: expr                              { $$ = list_of($1); }
+	| args ',' expr                 { $$ = list_add($1, $3); }
+	;
+
+expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
+	| TRUE                          { $$ = ast_cast(p, @1, STR("bool"), 0, ast_num(p, @1, 1)); }
+	| FALSE                         { $$ = ast_cast(p, @1, STR("bool"), 0, ast_num(p, @1, 0)); }
+	| STRING                        { $$ = ast_string(p, @1, $1.text); }
+	| PARAM                         { $$ = ast_param(p, @1, $1.number); }
+	| NPARAMS                       { $$ = ast_leaf(p, @1, N_NPARAMS); }
+	| ID                            { $$ = ast_name(p, @1, $1.text); }
+	| ID '(' ')'                    { $$ = ast_call(p, @$, $1.text, NULL); }
+	| ID '(' args ')'               { $$ = ast_call(p, @$, $1.text, $3.head); }
+	| target                        { $$ = $1; }
+	| '(' expr ')'                  { $$ = $2; }
+	| '(' expr ',' ')'              { $$ = ast_tuple(p, @$, $2); }
+	| '(' expr ',' plain_list ')'   { $$ = ast_tuple(p, @$, list_add(list_of($2), $4.head).head); }
+	| '(' TYPE stars ')' expr %prec UNARY      { $$ = ast_cast(p, @$, $2.text, $3, $5); }
+	| '(' TAG ID stars ')' expr %prec UNARY    { $$ = ast_cast(p, @$, $3.text, $4, $6); }
+	| expr '.' field                { $$ = ast_member(p, @$, $1, $3.text); }
+	| expr ARROW field              { $$ = ast_member(p, @$, $1, $3.text); }
+	| expr '.' NUMBER               { $$ = ast_index(p, @$, $1, ast_num(p, @3, $3.number)); }
+	| expr '[' expr ']'             { $$ = ast_index(p, @$, $1, $3); }
+	| INC target %prec UNARY        { $$ = ast_step(p, @$, O_ADD, $2, false); }
+	| DEC target %prec UNARY        { $$ = ast_step(p, @$, O_SUB, $2, false); }
+	| target INC                    { $$ = ast_step(p, @$, O_ADD, $1, true); }
+	| target DEC                    { $$ = ast_step(p, @$, O_SUB, $1, true); }
+	| '!' expr %prec UNARY          { $$ = ast_unary(p, @$, O_NOT, $2); }
+	| '~' expr %prec UNARY          { $$ = ast_unary(p, @$, O_BNOT, $2); }
+	| '-' expr %prec UNARY          { $$ = ast_unary(p, @$, O_NEG, $2); }
+	| '*' expr %prec UNARY          { $$ = ast_unary(p, @$, O_DEREF, $2); }
+	| expr '?' expr ':' expr        { $$ = ast_cond(p, @$, $1, $3, $5); }
+	| expr LOR expr                 { $$ = ast_binary(p, @$, O_LOR, $1, $3); }
+	| expr LAND expr                { $$ = ast_binary(p, @$, O_LAND, $1, $3); }
+	| expr '|' expr                 { $$ = ast_binary(p, @$, O_OR, $1, $3); }
+	| expr '^' expr                 { $$ = ast_binary(p, @$, O_XOR, $1, $3); }
+	| expr '&' expr                 { $$ = ast_binary(p, @$, O_AND, $1, $3); }
+	| expr EQ expr                  { $$ = ast_binary(p, @$, O_EQ, $1, $3); }
+	| expr NE expr                  { $$ = ast_binary(p, @$, O_NE, $1, $3); }
+	| expr '<' expr                 { $$ = ast_binary(p, @$, O_LT, $1, $3); }
+	| expr LE expr                  { $$ = ast_binary(p, @$, O_LE, $1, $3); }
+	| expr '>' expr                 { $$ = ast_binary(p, @$, O_GT, $1, $3); }
+	| expr GE expr                  { $$ = ast_binary(p, @$, O_GE, $1, $3); }
+	| expr SHL expr                 { $$ = ast_binary(p, @$, O_SHL, $1, $3); }
+	| expr SHR expr                 { $$ = ast_binary(p, @$, O_SHR, $1, $3); }
+	| expr '+' expr                 { $$ = ast_binary(p, @$, O_ADD, $1, $3); }
+	| expr '-' expr                 { $$ = ast_binary(p, @$, O_SUB, $1, $3); }
+	| expr '*' expr                 { $$ = ast_binary(p, @$, O_MUL, $1, $3); }
+	| expr '/' expr                 { $$ = ast_binary(p, @$, O_DIV, $1, $3); }
+	| expr '%' expr                 { $$ = ast_binary(p, @$, O_MOD, $1, $3); }
+	;
+
+plain_list: args                        { $$ = $1; }
+	;
+
+stars: %empty                           { $$ = 0; }
+	| stars '*'                     { $$ = $1 + 1; }
+	;
+
+/* A field may have any word's name. */
+field: ID | TYPE | TAG | IF | ELSE | UNROLL | WHILE | BREAK | CONTINUE | RETURN | TRUE | FALSE
+	;
+
+%%
+
+/* How a token is called in an error. */
+static const char *token_text(yysymbol_kind_t kind)
+{
+	return kind == YYSYMBOL_YYEOF ? "end of script" : yysymbol_name(kind);
+}
+
+static int yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct parser *p)
+{
+	enum { NAMED = 4 };
+	yysymbol_kind_t expected[NAMED];
+	struct span at = *yypcontext_location(ctx);
+	yysymbol_kind_t token = yypcontext_token(ctx);
+	struct str got = { p->source->text.s + at.beg, at.end - at.beg };
+	int n = yypcontext_expected_tokens(ctx, expected, NAMED);
+	const char *list = "";
+
+	(void)scanner;
+	for (int i = 0; i < n; i++)
+		list = arena_printf(p->arena, "%s%s%s", list, i == 0 ? ", expected " : i + 1 < n ? ", " : " or ",
+				    token_text(expected[i]));
+	if (token == YYSYMBOL_YYEOF)
+		diag_error(p->diag, at, "syntax", "the script ends in the middle of something%s", list);
+	else if (got.len > 40)
+		diag_error(p->diag, at, "syntax", "syntax error%s", list);
+	else
+		diag_error(p->diag, at, "syntax", "syntax error at '%.*s'%s", STR_ARG(got), list);
+	return 0;
+}
+
+/* Only "memory exhausted" comes here: the parser's stack is full. */
+static void yyerror(struct span *at, void *scanner, struct parser *p, const char *text)
+{
+	(void)scanner;
+	(void)text;
+	if (!p->too_deep)
+		diag_error(p->diag, *at, "nesting", "nested more than %d levels deep", NESTING_MAX);
+	p->too_deep = true;
+}
+
+void parse_program(struct parser *p)
+{
+	struct lexer lexer = { .arena = p->arena, .diag = p->diag };
+	void *scanner;
+
+	if (yylex_init_extra(&lexer, &scanner))
+		return;
+	yy_scan_bytes(p->source->text.s, (int)p->source->text.len, scanner);
+	yyparse(scanner, p);
+	yylex_destroy(scanner);
+}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * kprobe and kretprobe: any kernel function, at its entry, at an instruction or at its return.
+ *
+ *	kprobe:vfs_read  kprobe:ext4:ext4_readdir  kprobe:vfs_read+8  kprobe:vfs_*
+ *
+ * The program's context is struct pt_regs; the functions' types are not known, so arguments are
+ * register values. parse() leaves three parts: module (empty: any), function, offset (empty: none).
+ *
+ * A name without a wildcard is looked up in kallsyms, where that can be read, so that a typing
+ * error is found when the script is compiled. Whether the kernel lets the function be probed
+ * (notrace, blacklist) only attaching shows.
+ */
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/build.h"
+#include "codegen/image.h"
+#include "sema/script.h"
+#include "target/target.h"
+
+#define PMU "/sys/bus/event_source/devices/kprobe"
+
+/* ---- compiling: the attach point ----------------------------------------------------------- */
+
+static bool bad_offset(struct script *s, const struct attach_point *ap, const char *text)
+{
+	diag_error(&s->diag, attach_span(ap, ap->part[2]), "probe-offset", "%s", text);
+	return false;
+}
+
+/* Takes "+8" off the function's name. */
+static bool parse_offset(struct script *s, struct attach_point *ap)
+{
+	struct str *function = &ap->part[1], *offset = &ap->part[2];
+	const char *plus = memchr(function->s, '+', function->len);
+	uint64_t number;
+
+	*offset = (struct str){ "", 0 };
+	if (!plus)
+		return true;
+	*offset = (struct str){ plus + 1, (uint32_t)(function->s + function->len - plus - 1) };
+	function->len = (uint32_t)(plus - function->s);
+	if (!str_to_u64(*offset, &number) || number > INT32_MAX)
+		return bad_offset(s, ap, "the offset into a function is a number of bytes");
+	if (ap->kind->provides & HAS_RETVAL)
+		return bad_offset(s, ap, "a return has no offset: kretprobe takes none");
+	if (glob_has(*function))
+		return bad_offset(s, ap, "an offset belongs to one function, not to a wildcard");
+	return true;
+}
+
+static bool parse_kprobe(struct script *s, struct attach_point *ap)
+{
+	if (ap->nparts == 1) {
+		ap->part[1] = ap->part[0];
+		ap->part[0] = (struct str){ "", 0 };
+	} else if (ap->nparts != 2 || !ap->part[0].len) {
+		return attach_malformed(s, ap);
+	}
+	ap->nparts = 3;
+	if (!ap->part[1].len || ap->part[1].s[0] == '+')
+		return attach_malformed(s, ap);
+	return parse_offset(s, ap);
+}
+
+/* ---- compiling: the targets ---------------------------------------------------------------- */
+
+/* The kernel proper among its modules. */
+static struct str module_name(struct str module)
+{
+	return module.len ? module : STR("vmlinux");
+}
+
+static bool module_matches(struct str wanted, struct str module)
+{
+	return !wanted.len || glob_match(wanted, module_name(module));
+}
+
+/* The module is part of the full name only where the script asked for one. */
+static struct target *add_function(struct script *s, struct attach_point *ap, struct str function,
+				   struct str module)
+{
+	struct str shown = ap->part[0].len ? module_name(module) : STR(""), offset = ap->part[2];
+	struct target *t = attach_target(s, ap, "%.*s%s%.*s%s%.*s", STR_ARG(shown),
+					 shown.len ? ":" : "", STR_ARG(function),
+					 offset.len ? "+" : "", STR_ARG(offset));
+
+	t->group = str_dup(&s->arena, module);
+	t->name = str_dup(&s->arena, function);
+	if (offset.len)
+		str_to_u64(offset, &t->number);
+	return t;
+}
+
+struct lookup {
+	struct arena *arena;
+	struct str module, function;
+	bool found;
+	uint64_t address;
+	struct str where;   /* its module */
+	struct str variant; /* a name the compiler made of it, "vfs_read.part.0" */
+};
+
+static bool look_at(void *ctx, const struct ksym *sym)
+{
+	struct lookup *l = ctx;
+	uint32_t len = l->function.len;
+
+	if (sym->name.len < len || memcmp(sym->name.s, l->function.s, len) ||
+	    !ksym_is_function(sym) || !module_matches(l->module, sym->module))
+		return true;
+	if (sym->name.len > len) {
+		if (sym->name.s[len] == '.' && !l->variant.len)
+			l->variant = str_of(str_dup(l->arena, sym->name));
+		return true;
+	}
+	l->found = true;
+	l->address = sym->address;
+	l->where = str_of(str_dup(l->arena, sym->module));
+	return false;
+}
+
+static void explain_missing(struct script *s, const struct attach_point *ap, struct ksyms *k,
+			    const struct lookup *l, const char **why, const char **hint)
+{
+	struct near near = { .wanted = l->function };
+	struct str best = l->variant;
+
+	*why = l->module.len ? "no such function in this module" : "no such function";
+	if (!best.len) {
+		ksyms_near(k, &near);
+		best = near.best;
+	}
+	if (best.len)
+		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
+				     STR_ARG(best));
+}
+
+static void expand_one(struct script *s, struct attach_point *ap, const char **why,
+		       const char **hint)
+{
+	struct lookup l = { .arena = &s->arena, .module = ap->part[0], .function = ap->part[1] };
+	struct ksyms *k = ksyms_open();
+	bool readable = ksyms_each(k, look_at, &l);
+
+	if (!readable && !str_is(l.module, "vmlinux"))
+		l.where = l.module;
+	if (l.found || !readable)
+		add_function(s, ap, l.function, l.where)->address = l.address;
+	else
+		explain_missing(s, ap, k, &l, why, hint);
+	ksyms_close(k);
+}
+
+struct expansion {
+	struct script *s;
+	struct attach_point *ap;
+};
+
+/* A name that several modules have is one target if no module was asked for: the first. */
+static void add_match(void *ctx, const char *function, const char *module)
+{
+	struct expansion *x = ctx;
+	struct attach_point *ap = x->ap;
+	const struct target *last = ap->targets.n ? &ap->targets.v[ap->targets.n - 1] : NULL;
+
+	if (!module_matches(ap->part[0], str_of(module)) ||
+	    (last && !ap->part[0].len && !strcmp(last->name, function)))
+		return;
+	add_function(x->s, ap, str_of(function), str_of(module));
+}
+
+static int by_name(const void *name, const void *target)
+{
+	const struct target *t = target;
+
+	return str_cmp(*(const struct str *)name, str_of(t->name));
+}
+
+/* Targets come sorted by name. The first symbol of a name in the file is the one probed. */
+static bool fill_address(void *ctx, const struct ksym *sym)
+{
+	struct attach_point *ap = ctx;
+	struct target *t = bsearch(&sym->name, ap->targets.v, ap->targets.n, sizeof *t, by_name);
+
+	if (t && !t->address && ksym_is_function(sym) && str_is(sym->module, t->group))
+		t->address = sym->address;
+	return true;
+}
+
+static void expand_kprobe(struct script *s, struct attach_point *ap, const char **why,
+			  const char **hint)
+{
+	struct expansion x = { s, ap };
+
+	if (!glob_has(ap->part[0]) && !glob_has(ap->part[1])) {
+		expand_one(s, ap, why, hint);
+		return;
+	}
+	if (!tracefs_functions(&s->work, ap->part[1], add_match, &x))
+		*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
+	/* At a return the registers no longer tell which function it was. */
+	if (ap->targets.n && ap->kind->provides & HAS_RETVAL) {
+		struct ksyms *k = ksyms_open();
+
+		ksyms_each(k, fill_address, ap);
+		ksyms_close(k);
+	}
+}
+
+/* ---- compiling: arguments ------------------------------------------------------------------ */
+
+static ref arg_kprobe(struct build *b, const struct target *t, int n)
+{
+	const struct arch *arch = arch_host();
+	ref ip;
+
+	(void)t;
+	if (n >= 0)
+		return build_ctx_load(b, arch->arg[n], 8, false);
+	ip = build_ctx_load(b, arch->ip, 8, false);
+	return arch->breakpoint ? build_add(b, ip, build_const(b, -(int64_t)arch->breakpoint)) : ip;
+}
+
+static ref arg_kretprobe(struct build *b, const struct target *t, int n)
+{
+	return n == -1 ? build_ctx_load(b, arch_host()->retval, 8, false)
+		       : build_const(b, (int64_t)t->address);
+}
+
+/* ---- attaching ----------------------------------------------------------------------------- */
+
+/* What perf makes of a kprobe that can't be: kernel/trace/trace_kprobe.c. */
+static const char *refusal(struct arena *a, const struct target *t, int error)
+{
+	switch (error) {
+	case ENOENT:
+		return "no such function";
+	case EINVAL:
+		return "this function cannot be probed: notrace or blacklisted";
+	case EADDRNOTAVAIL:
+		return "several functions have this name, and the kernel can't tell which is meant";
+	case EILSEQ:
+		return arena_printf(a, "no instruction begins at offset %llu",
+				    (unsigned long long)t->number);
+	default:
+		return NULL;
+	}
+}
+
+/* The PMU's number, and the bit of config that makes it a return probe: "config:0". */
+static bool read_pmu(struct arena *a, bool at_return, struct perf_event_attr *attr)
+{
+	struct str format;
+	uint64_t type, bit = 0;
+
+	if (!str_to_u64(target_read(a, PMU "/type"), &type))
+		return false;
+	attr->type = (uint32_t)type;
+	if (!at_return)
+		return true;
+	format = target_read(a, PMU "/format/retprobe");
+	if (!str_starts(format, "config:") ||
+	    !str_to_u64((struct str){ format.s + 7, format.len - 7 }, &bit) || bit > 63)
+		return false;
+	attr->config = UINT64_C(1) << bit;
+	return true;
+}
+
+static int attach_kprobe(int prog_fd, const struct prog *prog, const struct target *t,
+			 struct links *links)
+{
+	struct perf_event_attr attr = { .sample_period = 1 };
+	const char *name = t->name;
+	bool refused;
+	int error;
+
+	if (!read_pmu(links->arena, prog->kind->provides & HAS_RETVAL, &attr)) {
+		links->why = "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)";
+		return -ENODEV;
+	}
+	if (*t->group)
+		name = arena_printf(links->arena, "%s:%s", t->group, t->name);
+	attr.kprobe_func = (uintptr_t)name;
+	attr.probe_offset = t->number;
+	error = attach_perf(&attr, -1, 0, prog_fd, prog, t, links, &refused);
+	if (error && refused && !links->why)
+		links->why = refusal(links->arena, t, -error);
+	return error;
+}
+
+/* ---- listing ------------------------------------------------------------------------------- */
+
+struct listing {
+	struct arena *arena;
+	struct str pattern;
+	VEC(const char *) names;
+};
+
+static void list_one(void *ctx, const char *function, const char *module)
+{
+	struct listing *l = ctx;
+	const char *name = *module ? arena_printf(l->arena, "%s:%s", module, function) : function;
+
+	if (attach_listed(l->pattern, name) || attach_listed(l->pattern, function))
+		*vec_push(l->arena, &l->names) = name;
+}
+
+static int by_text(const void *x, const void *y)
+{
+	return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+/* Never with arguments: the functions' types are not known. */
+static uint32_t list_functions(struct arena *a, const char *kind, struct str pattern, FILE *out)
+{
+	struct listing l = { .arena = a, .pattern = pattern };
+
+	tracefs_functions(a, STR("*"), list_one, &l);
+	if (l.names.n)
+		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
+	for (uint32_t i = 0; i < l.names.n; i++)
+		fprintf(out, "%s:%s\n", kind, l.names.v[i]);
+	return l.names.n;
+}
+
+static uint32_t list_kprobes(struct arena *a, struct str pattern, bool verbose, FILE *out)
+{
+	(void)verbose;
+	return list_functions(a, "kprobe", pattern, out);
+}
+
+static uint32_t list_kretprobes(struct arena *a, struct str pattern, bool verbose, FILE *out)
+{
+	(void)verbose;
+	return list_functions(a, "kretprobe", pattern, out);
+}
+
+const struct probe_kind probe_kprobe = {
+	.name = "kprobe",
+	.alias = "k",
+	.form = "kprobe:FUNCTION, kprobe:MODULE:FUNCTION or kprobe:FUNCTION+OFFSET",
+	.type = BPF_PROG_TYPE_KPROBE,
+	.provides = HAS_ARGN | HAS_FUNC,
+	.parse = parse_kprobe,
+	.expand = expand_kprobe,
+	.arg = arg_kprobe,
+	.attach = attach_kprobe,
+	.list = list_kprobes,
+};
+
+const struct probe_kind probe_kretprobe = {
+	.name = "kretprobe",
+	.alias = "kr",
+	.form = "kretprobe:FUNCTION or kretprobe:MODULE:FUNCTION",
+	.type = BPF_PROG_TYPE_KPROBE,
+	.provides = HAS_RETVAL | HAS_FUNC,
+	.parse = parse_kprobe,
+	.expand = expand_kprobe,
+	.arg = arg_kretprobe,
+	.attach = attach_kprobe,
+	.list = list_kretprobes,
+};

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Probe kinds: one file each (kprobe.c, tracepoint.c, ...), one row in probes.def each. A kind has
+ * a compile-time face (parse, expand, args, arg) and a run-time face (attach, list).
+ * Declarations only: sema and codegen may include this.
+ */
+#ifndef XBT_PROBE_H
+#define XBT_PROBE_H
+
+#include <linux/bpf.h>
+#include <sys/types.h>
+
+#include "core/core.h"
+#include "sema/types.h"
+
+struct script;
+struct build;
+struct prog;
+struct perf_event_attr;
+struct prog;
+typedef uint32_t ref;
+
+/* One concrete thing to attach to: what an attach point is after wildcards are expanded. */
+struct target {
+	const char *text;        /* the full name, as the builtin `probe` gives it */
+	const char *group, *name; /* tracepoint: category and event; kprobe: (module or "") and function */
+	uint64_t number;         /* kprobe: offset; timers: period in ns, or Hz if `hertz` */
+	bool hertz;
+	uint64_t address;        /* kprobe: of the function in kallsyms; 0 if not known */
+	const struct type *args; /* tracepoint: the type of `args`; made when first asked for */
+	struct span at;          /* the attach point in the script */
+};
+
+/* One attach point as written. */
+struct attach_point {
+	struct str spec;         /* the whole text: "kprobe:vfs_*" */
+	struct span at;
+	const struct probe_kind *kind;
+	struct str part[4];      /* what parse() made of the text between colons, kind's name excluded */
+	uint32_t nparts;
+	VEC(struct target) targets;
+};
+
+enum provides {
+	HAS_ARGN = 1,    /* arg0, arg1, ... */
+	HAS_RETVAL = 2,
+	HAS_FUNC = 4,
+	HAS_ARGS = 8,    /* args.field */
+	IS_SPECIAL = 16, /* BEGIN, END: run by hand, never attached */
+};
+
+/* What the run-time face keeps: file descriptors whose closing detaches. */
+struct link {
+	int fd;
+	uint32_t probe;
+	const struct target *target;
+};
+
+struct links {
+	VEC(struct link) list;
+	struct arena *arena;
+	pid_t pid;               /* -p: what timers sample; -1: everything */
+	const char *why;         /* set by a failing attach(): one clause, in the arena; NULL: strerror */
+};
+
+struct probe_kind {
+	const char *name;        /* canonical: "kprobe" */
+	const char *alias;       /* short name, case-sensitive: "k"; NULL: none */
+	const char *form;        /* what a whole attach point looks like, for errors: "kprobe:FUNCTION" */
+	enum bpf_prog_type type;
+	uint32_t provides;       /* enum provides */
+	bool timer;              /* runs on a clock: counts as something to wait for, has no function */
+	/* Checks the attach point's parts; reports and returns false if they make no sense. */
+	bool (*parse)(struct script *, struct attach_point *);
+	/* Adds targets. None added: the target is missing (the caller warns or reports; *why may say
+	 * more than "not found", and *hint what to do). */
+	void (*expand)(struct script *, struct attach_point *, const char **why, const char **hint);
+	/* The struct type of `args` for this target; NULL if it has none. */
+	const struct type *(*args)(struct script *, struct target *);
+	/* Generates argN (n >= 0) or retval (n == -1) or the probed function's address (n == -2). */
+	ref (*arg)(struct build *, const struct target *, int n);
+	/* Attaches a loaded program: 0 and new links, or -errno (and links->why). */
+	int (*attach)(int prog_fd, const struct prog *, const struct target *, struct links *);
+	/* Lists "kind:..." names that match the pattern (after the kind's name), with arguments if
+	 * verbose. Returns how many. */
+	uint32_t (*list)(struct arena *, struct str pattern, bool verbose, FILE *);
+};
+
+extern const struct probe_kind *const probe_kinds[];
+extern const uint32_t probe_kind_count;
+/* By canonical name (any case) or alias (exact case); NULL if there is none. */
+const struct probe_kind *probe_kind_find(struct str name);
+
+/* ---- attach.c: what the kinds share; for probes/ only --------------------------------------- */
+
+/* Where a part (or a piece of one) stands in the script; the whole attach point if a parameter was
+ * put in and offsets no longer agree. */
+struct span attach_span(const struct attach_point *, struct str part);
+/* Reports that the attach point is not of its kind's form. Always false. */
+bool attach_malformed(struct script *, const struct attach_point *);
+/* A new target of the attach point. The text is the kind's name, ':' and what the format gives. */
+struct target *attach_target(struct script *, struct attach_point *, const char *fmt, ...)
+	PRINTF(3, 4);
+/* Does a listing want this name? An empty pattern wants all. */
+bool attach_listed(struct str pattern, const char *name);
+/* Opens the perf event for one process and CPU (-1: any) and puts the program on it. 0 and one more
+ * link; or -errno, with links->why set for what is the same with all kinds. *refused tells that it
+ * was the event that the kernel refused, not the program. */
+int attach_perf(struct perf_event_attr *, pid_t pid, int cpu, int prog_fd, const struct prog *,
+		const struct target *, struct links *, bool *refused);
+/* Takes back the links made since there were n. */
+void attach_undo(struct links *, uint32_t n);
+
+#endif

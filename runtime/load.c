@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * From image to kernel: maps, programs, attachments; and back.
+ *
+ * Knows nothing of the AST. Everything is done by file descriptors that this process holds, so
+ * nothing stays behind when it ends, however it ends. A program that the verifier refuses is xbt's
+ * bug: the script's line, the verifier's last words and how to report it are printed.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/runtime.h"
+#include "target/target.h"
+
+/* ---- failures ------------------------------------------------------------------------------------------ */
+
+/* The kernel said no to a bpf() call: privilege and lockdown come first among the reasons. */
+static bool refuse(struct loaded *l, const char *what, const char *name, int error)
+{
+	struct features features;
+	const char *why = NULL;
+
+	if (error == EPERM || error == EACCES) {
+		features_read(l->links.arena, &features);
+		why = features_refusal(l->links.arena, &features);
+	}
+	if (why)
+		fprintf(stderr, "xbt: error: %s\n", why);
+	else
+		fprintf(stderr, "xbt: error: %s '%s': %s\n", what, name, strerror(error));
+	return false;
+}
+
+/* ---- maps ---------------------------------------------------------------------------------------------- */
+
+/* Per-CPU values of many CPUs that would take this much at once are allocated as keys come; kernels
+ * before 6.1 can't do that in every program. */
+enum { PREALLOC_MAX = 64 << 20, RELEASE_NO_PREALLOC = 6 << 16 | 1 << 8 };
+
+static uint32_t map_flags(const struct loaded *l, const struct image_map *m)
+{
+	bool hash = m->type == BPF_MAP_TYPE_HASH || m->type == BPF_MAP_TYPE_PERCPU_HASH;
+	uint64_t copies = m->type == BPF_MAP_TYPE_PERCPU_HASH ? l->session->ncpus : 1;
+	struct features features;
+
+	if (!hash || copies * m->max_entries * (m->key_size + (uint64_t)m->value_size) < PREALLOC_MAX)
+		return m->flags;
+	features_read(l->links.arena, &features);
+	return m->flags | (features.release >= RELEASE_NO_PREALLOC ? BPF_F_NO_PREALLOC : 0);
+}
+
+static bool fill_map(struct loaded *l, const struct map *m, int fd)
+{
+	for (uint32_t i = 0; m && i < m->init.n; i++)
+		if (bpf_map_update_elem(fd, m->init.v[i].key, m->init.v[i].value, BPF_ANY) < 0)
+			return refuse(l, "can't fill map", m->name.s, errno);
+	return true;
+}
+
+static bool create_map(struct loaded *l, uint32_t index)
+{
+	const struct image_map *m = &l->session->image->maps.v[index];
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = map_flags(l, m));
+	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size, m->max_entries, &opts);
+
+	if (fd < 0)
+		return refuse(l, "can't create map", m->name, errno);
+	l->session->map_fds[index] = fd;
+	return fill_map(l, m->map, fd);
+}
+
+/* xbt's own maps are made only if a program uses them. */
+static bool is_used(const struct image *image, uint32_t index)
+{
+	if (index >= IMAGE_MAPS || index == IMAGE_LEDGER)
+		return true;
+	for (uint32_t k = 0; k < image->progs.n; k++)
+		for (uint32_t r = 0; r < image->progs.v[k].nrelocs; r++)
+			if (image->progs.v[k].relocs[r].map == index)
+				return true;
+	return false;
+}
+
+static uint64_t boot_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static bool map_ledger(struct loaded *l)
+{
+	const struct image_map *m = &l->session->image->maps.v[IMAGE_LEDGER];
+	void *memory = mmap(NULL, m->value_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    l->session->map_fds[IMAGE_LEDGER], 0);
+
+	if (memory == MAP_FAILED)
+		return refuse(l, "can't map", m->name, errno);
+	l->session->ledger = memory;
+	l->session->ledger[0] = boot_ns(); /* LEDGER_START is the first */
+	return true;
+}
+
+static bool create_maps(struct loaded *l)
+{
+	for (uint32_t i = 0; i < l->session->image->maps.n; i++)
+		if (is_used(l->session->image, i) && !create_map(l, i))
+			return false;
+	return map_ledger(l);
+}
+
+/* ---- programs ------------------------------------------------------------------------------------------- */
+
+enum { LOG_SIZE = 4 << 20, LOG_LINES = 12 };
+
+/* The last instruction that the verifier's log names. */
+static uint32_t last_insn(const char *log, uint32_t ninsns)
+{
+	uint32_t last = 0;
+
+	for (const char *line = log; line; line = strchr(line, '\n')) {
+		char *end;
+		unsigned long n;
+
+		line += *line == '\n';
+		n = strtoul(line, &end, 10);
+		if (end != line && *end == ':' && n < ninsns)
+			last = (uint32_t)n;
+	}
+	return last;
+}
+
+static const char *log_tail(const char *log)
+{
+	const char *tail = log + strlen(log);
+
+	for (int lines = 0; tail > log && lines <= LOG_LINES; tail--)
+		lines += tail[-1] == '\n';
+	return tail > log ? tail + 2 : log;
+}
+
+static void explain_refusal(struct loaded *l, const struct prog *p, const char *log, int error)
+{
+	uint32_t at = p->spans[last_insn(log, p->ninsns)], e;
+
+	if (error == E2BIG || strstr(log, "too large") || strstr(log, "too complex") ||
+	    strstr(log, "infinite loop")) {
+		bool endless = strstr(log, "infinite loop");
+
+		e = diag_error(&l->diag, (struct span){ at, at + 1 }, "verifier-limit",
+			       endless ? "the kernel can't see that this loop ends"
+				       : "the program of %s is too large or too complex for the kernel (%u instructions)",
+			       p->targets[0].text, p->ninsns);
+		diag_hint(&l->diag, e, endless ? "count a variable up to a constant in the loop's condition"
+					       : "split the probe, or unroll fewer times");
+		return;
+	}
+	e = diag_error(&l->diag, (struct span){ at, at + 1 }, "verifier",
+		       "the kernel's verifier refused the program of %s (%s); this is a bug of xbt's",
+		       p->targets[0].text, strerror(error));
+	diag_hint(&l->diag, e, "please report it with the script, `uname -r`, and these last lines of its log:\n%s",
+		  log_tail(log));
+}
+
+static int try_load(const struct loaded *l, const struct prog *p, const struct bpf_insn *insns, char *log)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = log ? LOG_SIZE : 0,
+		    .log_level = log ? 1 : 0);
+
+	(void)l;
+	return bpf_prog_load(p->kind->type, p->name, "GPL", insns, p->ninsns, &opts);
+}
+
+static void relocate(const struct loaded *l, const struct prog *p, struct bpf_insn *insns)
+{
+	memcpy(insns, p->insns, p->ninsns * sizeof *insns);
+	for (uint32_t i = 0; i < p->nrelocs; i++) {
+		const struct reloc *r = &p->relocs[i];
+
+		insns[r->insn].imm = l->session->map_fds[r->map];
+		insns[r->insn + 1].imm = r->value ? (int32_t)r->offset : 0;
+	}
+}
+
+static bool load_program(struct loaded *l, uint32_t index)
+{
+	const struct prog *p = &l->session->image->progs.v[index];
+	struct bpf_insn *insns = malloc(p->ninsns * sizeof *insns);
+	char *log = NULL;
+	int fd, error;
+
+	if (!insns)
+		return refuse(l, "can't load", p->name, ENOMEM);
+	relocate(l, p, insns);
+	fd = try_load(l, p, insns, NULL);
+	error = errno;
+	/* Not for want of privilege: let the verifier tell. */
+	if (fd < 0 && error != EPERM && (log = calloc(1, LOG_SIZE))) {
+		fd = try_load(l, p, insns, log);
+		error = errno;
+		if (fd < 0)
+			explain_refusal(l, p, log, error);
+	} else if (fd < 0) {
+		refuse(l, "can't load the program of", p->targets[0].text, error);
+	}
+	free(log);
+	free(insns);
+	l->prog_fds[index] = fd;
+	return fd >= 0;
+}
+
+bool load(struct loaded *l)
+{
+	const struct image *image = l->session->image;
+	bool fine;
+
+	fine = create_maps(l);
+	for (uint32_t i = 0; fine && i < image->progs.n; i++)
+		fine = load_program(l, i);
+	diag_print(&l->diag, stderr);
+	return fine;
+}
+
+/* ---- attaching -------------------------------------------------------------------------------------------- */
+
+static bool is_special(const struct prog *p)
+{
+	return p->kind->provides & IS_SPECIAL;
+}
+
+struct failure {
+	const struct target *target;
+	uint32_t probe;
+	const char *why;
+};
+
+static void report_failure(struct loaded *l, const struct failure *f, bool others)
+{
+	if (others)
+		diag_warn(&l->diag, f->target->at, "attach", "can't attach to %s: %s; left out",
+			  f->target->text, f->why);
+	else
+		diag_error(&l->diag, f->target->at, "attach", "can't attach to %s: %s", f->target->text,
+			   f->why);
+}
+
+bool attach(struct loaded *l)
+{
+	const struct image *image = l->session->image;
+	uint32_t *done = calloc(image->nprobes + 1, sizeof *done);
+	VEC(struct failure) failures = { 0 };
+
+	for (uint32_t i = 0; done && i < image->progs.n; i++) {
+		const struct prog *p = &image->progs.v[i];
+
+		for (uint32_t k = 0; k < p->ntargets; k++) {
+			int error = 0;
+
+			l->links.why = NULL;
+			if (!is_special(p))
+				error = p->kind->attach(l->prog_fds[i], p, &p->targets[k], &l->links);
+			if (!error) {
+				done[p->probe]++;
+				l->attached++;
+				if (l->verbose && !is_special(p))
+					fprintf(stderr, "attached %s\n", p->targets[k].text);
+				continue;
+			}
+			*vec_push(l->links.arena, &failures) = (struct failure){
+				&p->targets[k], p->probe,
+				l->links.why ? l->links.why : strerror(-error) };
+		}
+	}
+	for (uint32_t i = 0; done && i < failures.n; i++)
+		report_failure(l, &failures.v[i], done[failures.v[i].probe] > 0);
+	free(done);
+	diag_print(&l->diag, stderr);
+	return done && !l->diag.nerror;
+}
+
+void detach(struct loaded *l)
+{
+	for (uint32_t i = 0; i < l->links.list.n; i++)
+		close(l->links.list.v[i].fd);
+	l->links.list.n = 0;
+}
+
+bool run_special(struct loaded *l, const char *kind)
+{
+	const struct image *image = l->session->image;
+
+	for (uint32_t i = 0; i < image->progs.n; i++) {
+		LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+		if (strcmp(image->progs.v[i].kind->name, kind) != 0)
+			continue;
+		if (bpf_prog_test_run_opts(l->prog_fds[i], &opts) < 0)
+			return refuse(l, "can't run", kind, errno);
+	}
+	return true;
+}
+
+void unload(struct loaded *l)
+{
+	struct session *s = l->session;
+
+	detach(l);
+	for (uint32_t i = 0; i < s->image->progs.n; i++)
+		if (l->prog_fds[i] >= 0)
+			close(l->prog_fds[i]);
+	for (uint32_t i = 0; i < s->image->maps.n; i++)
+		if (s->map_fds[i] >= 0)
+			close(s->map_fds[i]);
+	if (s->ledger)
+		munmap(s->ledger, s->image->maps.v[IMAGE_LEDGER].value_size);
+}
+
+/* ---- the kernel's own losses --------------------------------------------------------------------------- */
+
+void report_missed(const struct loaded *l, FILE *err)
+{
+	const struct image *image = l->session->image;
+	uint64_t missed = 0;
+
+	for (uint32_t i = 0; i < image->progs.n; i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof info;
+
+		if (l->prog_fds[i] >= 0 && !bpf_obj_get_info_by_fd(l->prog_fds[i], &info, &size))
+			missed += info.recursion_misses;
+	}
+	if (missed)
+		fprintf(err, "xbt: %llu firings missed: a probe fired while another ran on the same CPU\n",
+			(unsigned long long)missed);
+}

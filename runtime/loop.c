@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The loop: waits for events, for signals, for the end of a child or process.
+ *
+ * Signals are blocked except while waiting, so none is lost between a check and the wait. A flood of
+ * events does not starve them: after some thousand events the ring buffer's reader comes up for air.
+ */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/print.h"
+#include "runtime/runtime.h"
+
+enum { AT_ONCE = 4096 };
+
+static volatile sig_atomic_t interrupted; /* a signal handler has no other way to speak */
+
+/* SIGCHLD only ends the wait; who ended is asked there. */
+static void note_signal(int number)
+{
+	if (number != SIGCHLD)
+		interrupted = 1;
+}
+
+/* Stops the reader when it is time to look around; not while draining. */
+static int take_event(void *ctx, void *data, size_t size)
+{
+	struct session *s = ctx;
+
+	handle_event(s, data, size);
+	if (s->draining || (!s->done && ++s->at_once < AT_ONCE))
+		return 0;
+	return -EAGAIN;
+}
+
+bool loop_open(struct session *s)
+{
+	int fd = s->map_fds[IMAGE_RINGBUF];
+
+	if (fd < 0)
+		return true;
+	s->ring = ring_buffer__new(fd, take_event, s, NULL);
+	if (s->ring)
+		return true;
+	fprintf(stderr, "xbt: error: can't read the ring buffer: %s\n", strerror(errno));
+	return false;
+}
+
+void loop_close(struct session *s)
+{
+	ring_buffer__free(s->ring);
+	s->ring = NULL;
+}
+
+void loop_drain(struct session *s)
+{
+	s->draining = true;
+	if (s->ring)
+		ring_buffer__consume(s->ring);
+	s->draining = false;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------ */
+
+/* Blocks the signals that end tracing; *waiting is the mask under which they come through. */
+static void hold_signals(sigset_t *waiting)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD };
+	struct sigaction action = { .sa_handler = note_signal };
+	sigset_t held;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < LEN(numbers); i++) {
+		sigaddset(&held, numbers[i]);
+		sigaction(numbers[i], &action, NULL);
+	}
+	sigprocmask(SIG_BLOCK, &held, NULL);
+	sigprocmask(SIG_BLOCK, NULL, waiting);
+	for (size_t i = 0; i < LEN(numbers); i++)
+		sigdelset(waiting, numbers[i]);
+}
+
+static bool watch(int epoll, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data = { .fd = fd } };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+/* A descriptor that becomes readable when the process ends. */
+static int watch_process(int epoll, pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd >= 0)
+		watch(epoll, fd);
+	return fd;
+}
+
+static bool child_ended(struct child *c)
+{
+	if (!c->pid || waitpid(c->pid, NULL, WNOHANG) != c->pid)
+		return false;
+	c->pid = 0;
+	close(c->go);
+	return true;
+}
+
+static void consume(struct session *s)
+{
+	s->at_once = 0;
+	if (s->ring)
+		ring_buffer__consume(s->ring);
+}
+
+void loop_signals(struct session *s)
+{
+	hold_signals(&s->waiting);
+}
+
+bool loop(struct session *s, struct child *child, pid_t pid)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC), process = -1;
+	bool ended = false;
+
+	if (epoll < 0 || (s->ring && !watch(epoll, ring_buffer__epoll_fd(s->ring)))) {
+		fprintf(stderr, "xbt: error: can't wait for events: %s\n", strerror(errno));
+		return false;
+	}
+	if (pid >= 0)
+		process = watch_process(epoll, pid);
+	while (!s->done && !interrupted && !ended) {
+		struct epoll_event e = { 0 };
+		int n = epoll_pwait(epoll, &e, 1, s->at_once >= AT_ONCE ? 0 : -1, &s->waiting);
+
+		if (n > 0 && e.data.fd == process)
+			ended = true;
+		ended |= child_ended(child);
+		consume(s);
+		if (ferror(s->out))
+			ended = true; /* nobody reads any more */
+	}
+	if (process >= 0)
+		close(process);
+	close(epoll);
+	return true;
+}

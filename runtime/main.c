@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * xbt: a compiler and runtime for bpftrace scripts. This file is the spine: everything that happens
+ * to a script, in order, is in compile() and run() below. It stands in runtime/ because that is the
+ * top layer: core < target < lexer, parser < sema < codegen < probes < runtime.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codegen/generate.h"
+#include "runtime/print.h"
+#include "runtime/runtime.h"
+
+enum { SCRIPT_MAX = 64 << 20 };
+
+/* ---- compile ------------------------------------------------------------------------------------------- */
+
+static const struct stage {
+	const char *name;
+	void (*run)(struct script *);
+} front[] = {
+	{ "ast", parse },     /* source text -> s->program */
+	{ "expand", expand }, /* attach points -> probes and targets */
+	{ "names", resolve }, /* identifiers -> builtins, maps, variables */
+	{ "types", infer },   /* types of expressions, variables and maps */
+	{ "check", check },   /* every remaining rule that a script can break */
+	{ "plan", plan },     /* storage of maps; constant tables */
+};
+
+static bool dump_wanted(const struct dumps *d, const char *stage)
+{
+	size_t n = strlen(stage);
+
+	if (!d->stages || !strcmp(d->stages, "all"))
+		return d->stages != NULL;
+	for (const char *p = d->stages; p; p = strchr(p, ',')) {
+		p += *p == ',';
+		if (!strncmp(p, stage, n) && (!p[n] || p[n] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* Types are shown where they say something. */
+static const char *shown_type(struct arena *a, const struct type *t)
+{
+	return t->kind == T_VOID ? NULL : type_text(a, t);
+}
+
+static void dump_script(struct script *s, const struct dumps *d, const char *stage)
+{
+	if (!strcmp(stage, "plan") && d->wanted(d, stage))
+		plan_dump(s, d->out);
+	else if (d->wanted(d, stage))
+		ast_dump(s->program, &s->work, shown_type, d->out);
+}
+
+static struct image *compile(struct script *s, const struct dumps *d)
+{
+	struct image *image;
+
+	for (size_t i = 0; i < LEN(front); i++) {
+		front[i].run(s);
+		dump_script(s, d, front[i].name);
+		diag_print(&s->diag, stderr); /* all errors of a stage */
+		if (s->diag.nerror)
+			return NULL;
+	}
+	if (s->check_only)
+		return NULL;
+	image = generate(s, d);
+	diag_print(&s->diag, stderr);
+	if (image && d->wanted(d, "emit"))
+		image_dump(image, d->out);
+	if (image && d->wanted(d, "events"))
+		events_dump(image, d->out);
+	return image;
+}
+
+/* ---- run ------------------------------------------------------------------------------------------------- */
+
+static void say_attached(const struct loaded *l, const struct options *o)
+{
+	if (!o->quiet)
+		fprintf(stderr, "Attached %u probe%s\n", l->attached, l->attached == 1 ? "" : "s");
+	/* Lets a test start its workload when everything is in place; bpftrace's own word for it. */
+	if (getenv("__BPFTRACE_NOTIFY_PROBES_ATTACHED")) {
+		puts("__BPFTRACE_NOTIFY_PROBES_ATTACHED");
+		fflush(stdout);
+	}
+}
+
+static void report(struct loaded *l)
+{
+	struct session *s = l->session;
+
+	loop_drain(s);
+	detach(l);
+	loop_drain(s);
+	run_special(l, "end");
+	loop_drain(s);
+	print_all_maps(s);
+	fflush(s->out);
+	ledger_report(s, stderr);
+	report_missed(l, stderr);
+}
+
+/* The whole life of a loaded script. False: an error was printed. */
+static bool trace(struct loaded *l, struct child *child, const struct options *o)
+{
+	struct session *s = l->session;
+
+	if (!load(l) || !loop_open(s) || !run_special(l, "begin"))
+		return false;
+	loop_drain(s);
+	if (!s->done && !attach(l))
+		return false;
+	if (o->dry_run)
+		return true;
+	say_attached(l, o);
+	child_release(child);
+	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(s, child, o->pid))
+		return false;
+	report(l);
+	return true;
+}
+
+static int *closed_fds(struct arena *a, uint32_t n)
+{
+	int *fds = arena_alloc(a, (n + 1) * sizeof *fds);
+
+	memset(fds, -1, (n + 1) * sizeof *fds);
+	return fds;
+}
+
+static int run(struct image *image, const struct options *o, FILE *out)
+{
+	struct session session;
+	struct child child = { 0, -1 };
+	struct loaded l = { .session = &session, .verbose = o->verbose };
+	bool fine;
+
+	session_init(&session, image);
+	session.out = out;
+	session.map_fds = closed_fds(&session.arena, image->maps.n);
+	session.ksyms = ksyms_open();
+	l.prog_fds = closed_fds(&session.arena, image->progs.n);
+	l.links = (struct links){ .arena = &session.arena, .pid = o->pid };
+	l.diag = (struct diag){ .arena = &session.arena, .source = &image->source,
+				.no_warnings = o->no_warnings };
+	loop_signals(&session);
+	fine = (!o->command || child_start(&child, &session.arena, o->command)) && trace(&l, &child, o);
+	child_stop(&child);
+	loop_close(&session);
+	unload(&l);
+	ksyms_close(session.ksyms);
+	fine &= !fflush(out) && !ferror(out);
+	session_free(&session);
+	return fine ? session.exit_status : 1;
+}
+
+/* ---- options ------------------------------------------------------------------------------------------------ */
+
+/* bpftrace's names of the limits, old and new. */
+static uint32_t limit_from(const char *name, const char *old_name, uint32_t standard, uint32_t most)
+{
+	const char *text = getenv(name) ? getenv(name) : getenv(old_name);
+	uint64_t v;
+
+	if (!text)
+		return standard;
+	if (str_to_u64(str_of(text), &v) && v > 0 && v <= most)
+		return (uint32_t)v;
+	fprintf(stderr, "xbt: warning: %s takes 1 to %u, not '%s'\n", name, most, text);
+	return standard;
+}
+
+static void script_init(struct script *s, const struct options *o)
+{
+	*s = (struct script){
+		.check_only = o->check,
+		.params_n = o->nparams,
+		.params = o->params,
+		.pid = o->pid,
+		.config = {
+			.max_strlen = limit_from("BPFTRACE_MAX_STRLEN", "BPFTRACE_STRLEN", 1024, 16384),
+			.max_map_keys = limit_from("BPFTRACE_MAX_MAP_KEYS", "BPFTRACE_MAP_KEYS_MAX", 4096,
+						   1 << 24),
+			.max_probes = limit_from("BPFTRACE_MAX_PROBES", "BPFTRACE_MAX_PROBES", 1024, 1 << 20),
+		},
+	};
+	s->types.arena = &s->arena;
+	s->diag = (struct diag){ .arena = &s->work, .source = &s->source,
+				 .no_warnings = o->no_warnings };
+}
+
+static bool read_script(struct script *s, const struct options *o)
+{
+	const char *name = o->program ? "-e" : !strcmp(o->file, "-") ? "stdin" : o->file;
+	const char *error = NULL;
+	struct str text = str_of(o->program);
+
+	if (!o->program)
+		text = source_read(&s->arena, o->file, SCRIPT_MAX, &error);
+	if (error) {
+		fprintf(stderr, "xbt: error: can't read '%s': %s\n", o->file, error);
+		return false;
+	}
+	source_init(&s->arena, &s->source, name, text);
+	return true;
+}
+
+static FILE *open_output(const struct options *o)
+{
+	FILE *out = o->output ? fopen(o->output, "we") : stdout;
+
+	if (out)
+		setvbuf(out, NULL, o->buffering, 1 << 16);
+	else
+		fprintf(stderr, "xbt: error: can't write '%s': %s\n", o->output, strerror(errno));
+	return out;
+}
+
+static int compile_and_run(const struct options *o)
+{
+	struct dumps dumps = { dump_wanted, o->stages, stdout };
+	struct script s;
+	struct image *image = NULL;
+	FILE *out = NULL;
+	int status = 1;
+
+	script_init(&s, o);
+	if (read_script(&s, o))
+		image = compile(&s, &dumps);
+	if (o->check)
+		status = s.source.name && !s.diag.nerror ? 0 : 1;
+	else if (image && o->stages)
+		status = 0; /* -d prints, and runs nothing */
+	else if (image && (out = open_output(o)))
+		status = run(image, o, out);
+	if (out && out != stdout)
+		fclose(out);
+	arena_free(&s.work);
+	arena_free(&s.arena);
+	image_free(image);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+
+	options_parse(&o, argc, argv);
+	switch (o.action) {
+	case ACT_LIST:
+		return list_probes(o.pattern, o.verbose);
+	case ACT_INFO:
+		return show_info();
+	case ACT_BUILTINS:
+		builtins_list(stdout);
+		return 0;
+	case ACT_HELP:
+		options_help(stdout);
+		return 0;
+	case ACT_VERSION:
+		puts("xbt " XBT_VERSION);
+		return 0;
+	case ACT_ERROR:
+		return 1;
+	case ACT_RUN:
+		break;
+	}
+	return compile_and_run(&o);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The command line, from one table: what getopt needs, what --help says and what the man page must
+ * say too.
+ *
+ * Options stand before the script or behind it; once the script is known, what is left over are its
+ * parameters. Behind "--" everything is a parameter.
+ */
+#include "runtime/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS };
+
+static const struct {
+	int key;
+	const char *name, *argument, *text;
+} table[] = {
+	{ 'e', NULL, "PROGRAM", "run this program text" },
+	{ 'o', NULL, "FILE", "write the script's output to FILE" },
+	{ 'q', NULL, NULL, "print nothing about attaching" },
+	{ 'v', NULL, NULL, "say what is attached and how; with -l, show arguments" },
+	{ 'B', NULL, "MODE", "buffer output by line (default), full or none" },
+	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
+	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
+	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
+	{ 'd', NULL, "STAGE", "print what a stage leaves: ast, types, plan, build, prune, lower, allocate, emit, events, all" },
+	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege" },
+	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
+	{ OPT_INFO, "info", NULL, "show what this system can do" },
+	{ OPT_BUILTINS, "builtins", NULL, "list the words and functions of the language" },
+	{ OPT_NO_WARNINGS, "no-warnings", NULL, "print no warnings" },
+	{ 'h', "help", NULL, "show this" },
+	{ 'V', "version", NULL, "show the version" },
+};
+
+void options_help(FILE *out)
+{
+	fputs("usage: xbt [OPTIONS] FILE [ARGUMENT...]\n"
+	      "       xbt [OPTIONS] -e PROGRAM [ARGUMENT...]\n"
+	      "       xbt [OPTIONS] - [ARGUMENT...]     read the script from standard input\n"
+	      "       xbt -l [PATTERN]\n\n"
+	      "Runs bpftrace scripts.\n\n"
+	      "options:\n", out);
+	for (size_t i = 0; i < LEN(table); i++) {
+		char usage[64];
+
+		snprintf(usage, sizeof usage, "%s%.1s%s%s%s%s%s", table[i].key < 256 ? "-" : "",
+			 table[i].key < 256 ? (const char[]){ (char)table[i].key, 0 } : "",
+			 table[i].key < 256 && table[i].name ? ", " : "", table[i].name ? "--" : "",
+			 table[i].name ? table[i].name : "", table[i].argument ? " " : "",
+			 table[i].argument ? table[i].argument : "");
+		fprintf(out, "  %-16s %s\n", usage, table[i].text);
+	}
+	fputs("\nexit status: 0, what the script's exit() gives, or 1 for an error in script or system\n",
+	      out);
+}
+
+static void complain(struct options *o, const char *what, const char *value)
+{
+	fprintf(stderr, "xbt: error: %s%s%s\n", what, value ? ": " : "", value ? value : "");
+	o->action = ACT_ERROR;
+}
+
+static void set_buffering(struct options *o, const char *mode)
+{
+	if (!strcmp(mode, "line"))
+		o->buffering = _IOLBF;
+	else if (!strcmp(mode, "full"))
+		o->buffering = _IOFBF;
+	else if (!strcmp(mode, "none"))
+		o->buffering = _IONBF;
+	else
+		complain(o, "-B takes line, full or none, not", mode);
+}
+
+static void set_pid(struct options *o, const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	errno = 0;
+	if (*end || end == text || pid <= 0 || pid > 4194304)
+		complain(o, "-p takes a process id, not", text);
+	else
+		o->pid = (pid_t)pid;
+}
+
+static void take(struct options *o, int key, const char *value)
+{
+	switch (key) {
+	case 'e': o->program = value; break;
+	case 'o': o->output = value; break;
+	case 'q': o->quiet = true; break;
+	case 'v': o->verbose = true; break;
+	case 'B': set_buffering(o, value); break;
+	case 'c': o->command = value; break;
+	case 'p': set_pid(o, value); break;
+	case 'l': o->action = ACT_LIST; break;
+	case 'd': o->stages = value; break;
+	case OPT_CHECK: o->check = true; break;
+	case OPT_DRY_RUN: o->dry_run = true; break;
+	case OPT_INFO: o->action = ACT_INFO; break;
+	case OPT_BUILTINS: o->action = ACT_BUILTINS; break;
+	case OPT_NO_WARNINGS: o->no_warnings = true; break;
+	case 'h': o->action = ACT_HELP; break;
+	case 'V': o->action = ACT_VERSION; break;
+	default: o->action = ACT_ERROR; break;
+	}
+}
+
+static void finish(struct options *o, int argc, char **argv, int first)
+{
+	if (o->action == ACT_LIST) {
+		o->pattern = first < argc ? argv[first] : NULL;
+		return;
+	}
+	if (o->action != ACT_RUN)
+		return;
+	if (!o->program && first < argc)
+		o->file = argv[first++];
+	o->params = argv + first;
+	o->nparams = (uint32_t)(argc - first);
+	if (!o->program && !o->file) {
+		complain(o, "no script: name a file, or give a program with -e", NULL);
+		fputs("  hint: xbt --help lists the options\n", stderr);
+	}
+}
+
+void options_parse(struct options *o, int argc, char **argv)
+{
+	struct option longs[LEN(table) + 1] = { 0 };
+	char shorts[2 * LEN(table) + 3];
+	size_t n = 0, l = 0;
+	int key;
+
+	/* '-' would permute; plain getopt_long of glibc does so by itself. ':' is for our own words. */
+	for (size_t i = 0; i < LEN(table); i++) {
+		bool takes = table[i].argument && table[i].key != 'l';
+
+		if (table[i].key < 256) {
+			shorts[n++] = (char)table[i].key;
+			if (takes)
+				shorts[n++] = ':';
+		}
+		if (table[i].name)
+			longs[l++] = (struct option){ table[i].name, takes, NULL, table[i].key };
+	}
+	shorts[n] = 0;
+	*o = (struct options){ .action = ACT_RUN, .buffering = _IOLBF, .pid = -1 };
+	while ((key = getopt_long(argc, argv, shorts, longs, NULL)) != -1 && o->action != ACT_ERROR)
+		take(o, key, optarg);
+	if (o->action != ACT_ERROR)
+		finish(o, argc, argv, optind);
+}

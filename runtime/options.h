@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The command line.
+ */
+#ifndef XBT_OPTIONS_H
+#define XBT_OPTIONS_H
+
+#include <sys/types.h>
+
+#include "core/core.h"
+
+enum action { ACT_RUN, ACT_LIST, ACT_INFO, ACT_BUILTINS, ACT_HELP, ACT_VERSION, ACT_ERROR };
+
+struct options {
+	enum action action;
+	const char *program;     /* -e; else NULL */
+	const char *file;        /* FILE or "-" */
+	char *const *params;     /* what follows it: $1, $2, ... */
+	uint32_t nparams;
+	const char *output;      /* -o */
+	int buffering;           /* _IOLBF, _IOFBF, _IONBF */
+	const char *command;     /* -c */
+	pid_t pid;               /* -p; -1 */
+	const char *pattern;     /* -l; NULL: everything */
+	const char *stages;      /* -d: comma-separated; NULL: none */
+	bool check, dry_run, quiet, verbose, no_warnings;
+};
+
+/* Fills the options; on ACT_ERROR the reason was printed. */
+void options_parse(struct options *, int argc, char **argv);
+/* The text of --help, also checked against the man page by a test. */
+void options_help(FILE *);
+
+#define XBT_VERSION "0.1.0"
+
+#endif

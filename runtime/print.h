@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Printing: from the bytes of events and maps to text. Sectioned by file.
+ */
+#ifndef XBT_PRINT_H
+#define XBT_PRINT_H
+
+#include "runtime/session.h"
+
+/* ---- out_text.c: output formats; text is the one there is -------------------------------- */
+
+/* One way to write results down. `type` is what sent them: "printf", "time", "join", ... */
+struct out {
+	const char *name;
+	void (*text)(struct session *, const char *type, struct str);
+	/* The same and a newline, where the format is made of lines. */
+	void (*line)(struct session *, const char *type, struct str);
+	void (*value)(struct session *, const struct type *, const uint8_t *slot);
+	void (*map)(struct session *, const struct snapshot *);
+	/* Tracing has ended; the maps follow. */
+	void (*end)(struct session *);
+};
+
+extern const struct out out_text;
+
+/* ---- value.c: type-driven text of values ------------------------------------------------- */
+
+uint64_t load_u64(const uint8_t *slot);
+void integer_text(struct buffer *, uint64_t v, bool sign);
+void value_text(struct session *, struct buffer *, const struct type *, const uint8_t *slot);
+/* What stands between a map's brackets: a tuple loses its parentheses. */
+void key_text(struct session *, struct buffer *, const struct type *, const uint8_t *slot);
+/* strftime of a wall clock time in ns; %f gives microseconds. */
+void time_text(struct session *, struct buffer *, struct str fmt, int64_t wall_ns);
+/* printf. A conversion that lacks its argument, or makes no sense, prints as it is written. */
+void format_text(struct session *, struct buffer *, struct str fmt, const struct type *args,
+		 const uint8_t *data);
+
+/* ---- hist.c ------------------------------------------------------------------------------ */
+
+/* The rows of a log2 or linear histogram, from the first to the last that is not empty. */
+void hist_text(struct buffer *, const struct map *, const uint64_t *buckets, uint64_t div);
+
+/* ---- agg.c: reading maps ----------------------------------------------------------------- */
+
+/* Building a snapshot by hand: begin, add each element once, sort. Nothing here asks the kernel. */
+void snapshot_begin(struct snapshot *, const struct map *);
+/* `parts` values lie one behind another, one for each CPU (or just one); key is NULL if keyless. */
+void snapshot_add(struct snapshot *, const void *key, const void *values, uint32_t parts);
+void snapshot_sort(struct snapshot *);
+/* Reads all elements of a map into s->snapshot, not sorted. 0 or -errno. */
+int snapshot_read(struct session *, const struct map *);
+const uint8_t *snapshot_key(const struct snapshot *, uint32_t i);
+const uint64_t *snapshot_value(const struct snapshot *, uint32_t i);
+/* v / by as a map of this signedness has it, without overflow; by 0: 0. */
+uint64_t agg_divide(uint64_t v, uint64_t by, bool sign);
+
+/* ---- maps.c ------------------------------------------------------------------------------ */
+
+/* top: how many of the last elements, 0: all. div: 0: not divided. An unset keyless value prints as
+ * zero. */
+void print_map(struct session *, const struct map *, int64_t top, int64_t div);
+/* The same of the elements that s->snapshot holds. */
+void print_snapshot(struct session *, int64_t top, int64_t div);
+void clear_map(struct session *, const struct map *);
+void zero_map(struct session *, const struct map *);
+/* Each map that has something in it, by name. */
+void print_all_maps(struct session *);
+/* What was lost, and why. */
+void ledger_report(struct session *, FILE *err);
+
+/* ---- event.c ----------------------------------------------------------------------------- */
+
+/* For the ring buffer: handles one record, returns 0. */
+int handle_event(void *session, void *data, size_t size);
+
+#endif

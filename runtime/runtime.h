@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The runtime's own vocabulary, sectioned by file: load.c, child.c, loop.c, list.c.
+ */
+#ifndef XBT_RUNTIME_H
+#define XBT_RUNTIME_H
+
+#include "runtime/options.h"
+#include "runtime/session.h"
+#include "target/target.h"
+
+/* ---- load.c: an image into the kernel, and onto its probes ----------------------------------------- */
+
+struct loaded {
+	struct session *session;
+	int *prog_fds;        /* parallel to image->progs; -1 */
+	struct links links;
+	struct diag diag;     /* what is said about the script while loading */
+	uint32_t attached;    /* targets, BEGIN and END among them */
+	bool verbose;
+};
+
+/* Creates the maps and loads the programs. False: said why; unload() cleans up in any case. */
+bool load(struct loaded *);
+/* Attaches everything but BEGIN and END. False: a probe has nothing attached. */
+bool attach(struct loaded *);
+void detach(struct loaded *);
+/* Runs the programs of a special probe: "begin" or "end". */
+bool run_special(struct loaded *, const char *kind);
+void unload(struct loaded *);
+/* Firings that the kernel did not run our programs for, as far as it counts them. */
+void report_missed(const struct loaded *, FILE *err);
+
+/* ---- child.c: -c ------------------------------------------------------------------------------------ */
+
+struct child {
+	pid_t pid;  /* 0: none */
+	int go;     /* writing a byte here lets it exec */
+};
+
+/* Forks the command, stopped right before its exec. Split as a shell would, quotes and backslashes
+ * included, but nothing is expanded. False: said why. */
+bool child_start(struct child *, struct arena *, const char *command);
+void child_release(struct child *);
+/* Ends it if it still runs. */
+void child_stop(struct child *);
+
+/* ---- loop.c ------------------------------------------------------------------------------------------ */
+
+/* Handles events until the script exits, a signal comes, or the child or process `pid` ends. */
+bool loop(struct session *, struct child *, pid_t pid);
+/* What is in the ring buffer by now. */
+void loop_drain(struct session *);
+/* Holds SIGINT, SIGTERM, SIGHUP and SIGCHLD back until the loop waits. */
+void loop_signals(struct session *);
+bool loop_open(struct session *);
+void loop_close(struct session *);
+
+/* ---- list.c ------------------------------------------------------------------------------------------- */
+
+int list_probes(const char *pattern, bool verbose);
+int show_info(void);
+
+#endif

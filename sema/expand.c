@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Attach points: from text to what is there to attach to.
+ *
+ * Puts positional parameters in, splits at colons, finds the probe kind, lets it parse and expand.
+ * The rule for what is missing lives here: an attach point without a target is a warning if another
+ * of the same probe has one, else an error that names what was looked for.
+ */
+#include "sema/script.h"
+
+#include <string.h>
+
+/* $1 in an attach point is the parameter's text. */
+static struct str substitute(struct script *s, struct str spec, struct span at)
+{
+	char *out = arena_alloc(&s->arena, 1);
+	uint32_t beg = 0;
+
+	for (uint32_t i = 0; i < spec.len; i++) {
+		uint64_t number = 0;
+		uint32_t end = i + 1;
+
+		if (spec.s[i] != '$')
+			continue;
+		for (; end < spec.len && spec.s[end] >= '0' && spec.s[end] <= '9' && end < i + 6; end++)
+			number = number * 10 + (uint64_t)(spec.s[end] - '0');
+		if (!number)
+			diag_error(&s->diag, at, "point-param",
+				   "'$' in an attach point must begin a parameter: $1, $2, ...");
+		out = arena_printf(&s->arena, "%s%.*s%.*s", out, (int)(i - beg), spec.s + beg,
+				   STR_ARG(param_text(s, number)));
+		beg = end;
+		i = end - 1;
+	}
+	return str_of(arena_printf(&s->arena, "%s%.*s", out, (int)(spec.len - beg), spec.s + beg));
+}
+
+static void unknown_kind(struct script *s, struct str name, struct span at)
+{
+	uint32_t e = diag_error(&s->diag, at, "probe-type", "unknown probe type '%.*s'", STR_ARG(name));
+	struct near near = { .wanted = name };
+
+	for (uint32_t i = 0; i < probe_kind_count; i++)
+		str_near(&near, str_of(probe_kinds[i]->name));
+	if (near.best.len)
+		diag_hint(&s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
+	else
+		diag_hint(&s->diag, e, "xbt -l lists the probes of this system");
+}
+
+/* "kind:a:b" -> name, and the parts behind it. */
+static bool split(struct script *s, struct attach_point *ap, struct str *name)
+{
+	uint32_t beg = 0, n = 0;
+
+	for (uint32_t i = 0; i <= ap->spec.len; i++) {
+		struct str part = { ap->spec.s + beg, i - beg };
+
+		if (i < ap->spec.len && ap->spec.s[i] != ':')
+			continue;
+		if (n == 0)
+			*name = part;
+		else if (n <= LEN(ap->part))
+			ap->part[n - 1] = part;
+		beg = i + 1;
+		n++;
+	}
+	ap->nparts = n - 1;
+	if (n - 1 <= LEN(ap->part))
+		return true;
+	diag_error(&s->diag, ap->at, "point-parts", "an attach point has at most %zu parts",
+		   LEN(ap->part) + 1);
+	return false;
+}
+
+/* True if it is well-formed; its targets may still be none. */
+static bool parse_point(struct script *s, struct attach_point *ap)
+{
+	struct str name;
+
+	if (!split(s, ap, &name))
+		return false;
+	ap->kind = probe_kind_find(name);
+	if (!ap->kind) {
+		unknown_kind(s, name, ap->at);
+		return false;
+	}
+	return ap->kind->parse(s, ap);
+}
+
+struct missing {
+	struct span at;
+	const char *text, *hint;
+};
+
+static struct missing expand_point(struct script *s, struct attach_point *ap)
+{
+	const char *why = NULL, *hint = NULL;
+
+	ap->kind->expand(s, ap, &why, &hint);
+	if (ap->targets.n)
+		return (struct missing){ .text = NULL };
+	return (struct missing){ ap->at, arena_printf(&s->work, "%.*s: %s", STR_ARG(ap->spec),
+						      why ? why : "nothing matches"), hint };
+}
+
+static void report_missing(struct script *s, const struct missing *m, bool others)
+{
+	uint32_t e = others ? diag_warn(&s->diag, m->at, "missing", "%s; left out", m->text)
+			    : diag_error(&s->diag, m->at, "missing", "%s", m->text);
+
+	if (m->hint)
+		diag_hint(&s->diag, e, "%s", m->hint);
+}
+
+static void expand_probe(struct script *s, struct node *n)
+{
+	struct probe *p = arena_alloc(&s->arena, sizeof *p);
+	VEC(struct missing) missing = { 0 };
+	uint32_t found = 0;
+
+	p->node = n;
+	p->index = s->probes.n;
+	p->provides = ~0u;
+	for (struct node *point = n->probe.points; point; point = point->next) {
+		struct attach_point *ap = vec_push(&s->arena, &p->points);
+		struct missing m;
+
+		ap->at = point->at;
+		ap->spec = substitute(s, point->str, point->at);
+		if (!parse_point(s, ap)) {
+			p->points.n--;
+			continue;
+		}
+		p->provides &= ap->kind->provides;
+		m = expand_point(s, ap);
+		found += ap->targets.n;
+		if (m.text)
+			*vec_push(&s->work, &missing) = m;
+	}
+	for (uint32_t i = 0; i < missing.n; i++)
+		report_missing(s, &missing.v[i], found > 0);
+	if (found > s->config.max_probes) {
+		uint32_t e = diag_error(&s->diag, n->probe.points->at, "too-many-probes",
+					"%u functions or events match; at most %u may", found,
+					s->config.max_probes);
+
+		diag_hint(&s->diag, e, "BPFTRACE_MAX_PROBES=%u in the environment allows it", found);
+	}
+	*vec_push(&s->arena, &s->probes) = p;
+}
+
+void expand(struct script *s)
+{
+	for (struct node *n = s->program; n; n = n->next)
+		expand_probe(s, n);
+}

@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Types: of every expression, of variables and of maps, over the whole script at once.
+ *
+ * A map may be read in a probe that stands before the one that writes it, so the passes over the
+ * script repeat until nothing changes. Nothing is reported here: where two uses disagree the first
+ * one's type stays, and check.c finds the other. A type that is still NULL afterwards is a map that
+ * nobody assigns.
+ *
+ * Integers are 64 bits wide wherever they are computed or stored; a cast's width lives only in the
+ * cast's own node. A non-negative literal is "soft": it takes the signedness of what it meets.
+ */
+#include "sema/script.h"
+
+#include <string.h>
+
+struct inference {
+	struct script *s;
+	struct probe *p;
+	bool changed;
+};
+
+static const struct type *infer_node(struct inference *, struct node *);
+
+/* ---- constants and parameters ------------------------------------------------------------------ */
+
+struct str param_text(const struct script *s, uint64_t number)
+{
+	return number && number <= s->params_n ? str_of(s->params[number - 1]) : STR("");
+}
+
+/* Decimal, octal, hexadecimal, with a sign. */
+static bool param_number(const struct script *s, uint64_t number, int64_t *v)
+{
+	struct str t = param_text(s, number);
+	bool minus = t.len && t.s[0] == '-';
+	uint64_t u = 0;
+
+	if (minus)
+		t.s++, t.len--;
+	if (number <= s->params_n && !str_to_u64(t, &u))
+		return false;
+	*v = (int64_t)(minus ? -u : u);
+	return true;
+}
+
+static bool fold_binary(enum operator op, int64_t l, int64_t r, int64_t *v)
+{
+	switch (op) {
+	case O_ADD:
+		*v = (int64_t)((uint64_t)l + (uint64_t)r);
+		return true;
+	case O_SUB:
+		*v = (int64_t)((uint64_t)l - (uint64_t)r);
+		return true;
+	case O_MUL:
+		*v = (int64_t)((uint64_t)l * (uint64_t)r);
+		return true;
+	case O_DIV:
+		*v = r == -1 ? (int64_t)-(uint64_t)l : r ? l / r : 0;
+		return r != 0;
+	case O_MOD:
+		*v = r == -1 || !r ? 0 : l % r;
+		return r != 0;
+	case O_SHL:
+		*v = (int64_t)((uint64_t)l << (r & 63));
+		return true;
+	case O_SHR:
+		*v = l >> (r & 63);
+		return true;
+	case O_AND:
+		*v = l & r;
+		return true;
+	case O_OR:
+		*v = l | r;
+		return true;
+	case O_XOR:
+		*v = l ^ r;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool const_value(const struct script *s, const struct node *n, int64_t *v)
+{
+	int64_t l, r;
+
+	switch (n->kind) {
+	case N_NUM:
+		*v = (int64_t)n->num;
+		return true;
+	case N_PARAM:
+		return param_number(s, n->num, v);
+	case N_NPARAMS:
+		*v = s->params_n;
+		return true;
+	case N_UNARY:
+		if ((n->un.op != O_NEG && n->un.op != O_BNOT) || !const_value(s, n->un.e, &l))
+			return false;
+		*v = n->un.op == O_NEG ? (int64_t)-(uint64_t)l : ~l;
+		return true;
+	case N_BINARY:
+		return const_value(s, n->bin.l, &l) && const_value(s, n->bin.r, &r) &&
+		       fold_binary(n->bin.op, l, r, v);
+	default:
+		return false;
+	}
+}
+
+bool literal_text(const struct script *s, const struct node *n, struct str *text)
+{
+	if (n->kind == N_STRING)
+		*text = n->str;
+	else if (n->kind == N_PARAM)
+		*text = param_text(s, n->num);
+	else
+		return false;
+	return true;
+}
+
+static bool is_soft(const struct inference *in, const struct node *n)
+{
+	int64_t v;
+
+	return (!n->type || n->type != &type_uint64) && const_value(in->s, n, &v) && v >= 0;
+}
+
+/* ---- joining ------------------------------------------------------------------------------------ */
+
+static const struct type *join_tuples(struct types *t, const struct type *a, const struct type *b)
+{
+	const struct type **member = arena_alloc(t->arena, a->nfields * sizeof *member);
+
+	for (uint32_t i = 0; i < a->nfields; i++) {
+		member[i] = type_join(t, a->fields[i].type, b->fields[i].type);
+		if (!member[i])
+			return NULL;
+	}
+	return type_tuple(t, member, a->nfields);
+}
+
+const struct type *type_join(struct types *t, const struct type *a, const struct type *b)
+{
+	if (a == b)
+		return a;
+	if (a->kind == T_ERROR || b->kind == T_ERROR)
+		return &type_error;
+	if (type_is_integer(a) && type_is_integer(b))
+		return a->sign || b->sign || a->kind == T_BOOL ? &type_int64 : &type_uint64;
+	if (a->kind != b->kind)
+		return NULL;
+	if (a->kind == T_STRING || a->kind == T_BUFFER)
+		return a->len > b->len ? a : b;
+	if (a->kind == T_TUPLE && a->nfields == b->nfields)
+		return join_tuples(t, a, b);
+	if (a->kind == T_POINTER)
+		return a->of->kind == T_VOID ? b : b->of->kind == T_VOID ? a : NULL;
+	return NULL;
+}
+
+/* What a value of this type is when it is stored. */
+static const struct type *stored(const struct type *t)
+{
+	return t->kind == T_INT ? type_int(8, t->sign) : t;
+}
+
+/* Lets a map's or variable's type hold one more value. */
+static void widen(struct inference *in, const struct type **held, bool *soft,
+		  const struct type *value, bool value_soft)
+{
+	const struct type *joined;
+
+	if (!value || value->kind == T_VOID)
+		return;
+	value = stored(value);
+	if (!*held || (*soft && !value_soft && type_is_integer(*held) && value->kind == T_INT))
+		joined = value;
+	else if (value_soft && type_is_integer(*held))
+		joined = *held;
+	else
+		joined = type_join(&in->s->types, *held, value);
+	*soft = value_soft && (!*held || *soft);
+	if (!joined || joined == *held)
+		return;
+	*held = joined;
+	in->changed = true;
+}
+
+/* ---- expressions --------------------------------------------------------------------------------- */
+
+static const struct type *named_type(struct script *s, const char *name)
+{
+	static const struct { const char *name; const struct type *type; } names[] = {
+		{ "int8", &type_int8 },     { "int16", &type_int16 },   { "int32", &type_int32 },
+		{ "int64", &type_int64 },   { "uint8", &type_uint8 },   { "uint16", &type_uint16 },
+		{ "uint32", &type_uint32 }, { "uint64", &type_uint64 }, { "int", &type_int32 },
+		{ "bool", &type_bool },     { "void", &type_void },     { "ksym", &type_ksym },
+		{ "username", &type_username },
+	};
+
+	for (size_t i = 0; i < LEN(names); i++)
+		if (!strcmp(names[i].name, name))
+			return names[i].type;
+	return !strcmp(name, "string[16]") ? type_string(&s->types, 16) : NULL;
+}
+
+static const struct type *probe_text_type(struct inference *in)
+{
+	size_t longest = 0;
+
+	for (uint32_t i = 0; i < in->p->points.n; i++)
+		for (uint32_t k = 0; k < in->p->points.v[i].targets.n; k++) {
+			size_t n = strlen(in->p->points.v[i].targets.v[k].text);
+
+			longest = n > longest ? n : longest;
+		}
+	return type_string(&in->s->types, (uint32_t)longest + 1);
+}
+
+static const struct type *infer_name(struct inference *in, struct node *n)
+{
+	const struct builtin *fn = n->name.fn;
+
+	if (!fn)
+		return &type_error;
+	if (fn->id == B_probe)
+		return probe_text_type(in);
+	if (fn->id == B_args)
+		return &type_void; /* only its fields have values */
+	return named_type(in->s, fn->result);
+}
+
+/* The capacity that str(_, len) or buf(_, len) asks for. */
+static uint32_t wanted_length(struct inference *in, const struct node *len)
+{
+	int64_t v;
+
+	if (len && const_value(in->s, len, &v) && v > 0 && v < in->s->config.max_strlen)
+		return (uint32_t)v;
+	return in->s->config.max_strlen;
+}
+
+static const struct type *infer_str(struct inference *in, const struct node *args)
+{
+	struct str text;
+
+	if (literal_text(in->s, args, &text))
+		return type_string(&in->s->types, text.len + 1);
+	if (args->type && args->type->kind == T_STRING && !args->next)
+		return args->type;
+	return type_string(&in->s->types, wanted_length(in, args->next));
+}
+
+static const struct type *infer_buf(struct inference *in, const struct node *args)
+{
+	const struct type *t = args->type;
+
+	if (!args->next && t && (t->kind == T_ARRAY || t->kind == T_STRING || t->kind == T_BUFFER))
+		return type_buffer(&in->s->types, t->size);
+	return type_buffer(&in->s->types, wanted_length(in, args->next));
+}
+
+static const struct type *infer_call(struct inference *in, struct node *n)
+{
+	const struct builtin *fn = n->call.fn;
+	struct node *args = n->call.args;
+	struct str text;
+
+	for (struct node *arg = args; arg; arg = arg->next)
+		infer_node(in, arg);
+	if (!fn)
+		return &type_error;
+	if (fn->result[0])
+		return named_type(in->s, fn->result);
+	if (!args)
+		return &type_error;
+	switch (fn->id) {
+	case B_str:
+		return infer_str(in, args);
+	case B_buf:
+		return infer_buf(in, args);
+	case B_strftime:
+		return literal_text(in->s, args, &text) ? type_timestamp(&in->s->types, text)
+							: &type_error;
+	default:
+		return &type_error;
+	}
+}
+
+static const struct type *key_type(struct inference *in, struct node *key)
+{
+	const struct type *member[64];
+	uint32_t n = 0;
+
+	for (struct node *k = key; k; k = k->next) {
+		const struct type *t = infer_node(in, k);
+
+		if (!t || n == LEN(member))
+			return NULL;
+		member[n++] = stored(t);
+	}
+	if (n == 1)
+		return member[0];
+	return n ? type_tuple(&in->s->types, member, n) : NULL;
+}
+
+static const struct type *infer_map(struct inference *in, struct node *n)
+{
+	const struct type *key = key_type(in, n->map.key);
+	bool soft = false;
+
+	if (key && key->kind != T_VOID)
+		widen(in, &n->map.map->key, &soft, key, n->map.key && is_soft(in, n->map.key));
+	return n->map.map->val;
+}
+
+static const struct type *infer_arithmetic(struct inference *in, struct node *n, const struct type *l,
+					   const struct type *r)
+{
+	bool unsigned_l = !l->sign || is_soft(in, n->bin.l);
+	bool unsigned_r = !r->sign || is_soft(in, n->bin.r);
+	bool both_soft = is_soft(in, n->bin.l) && is_soft(in, n->bin.r);
+
+	if (l->kind == T_ERROR || r->kind == T_ERROR)
+		return &type_error;
+	if (l->kind == T_POINTER && type_is_integer(r) && (n->bin.op == O_ADD || n->bin.op == O_SUB))
+		return l;
+	if (r->kind == T_POINTER && type_is_integer(l) && n->bin.op == O_ADD)
+		return r;
+	if (n->bin.op == O_SUB || both_soft)
+		return &type_int64;
+	if (n->bin.op == O_SHL || n->bin.op == O_SHR)
+		return type_int(8, l->sign);
+	return unsigned_l && unsigned_r ? &type_uint64 : &type_int64;
+}
+
+static const struct type *infer_binary(struct inference *in, struct node *n)
+{
+	const struct type *l = infer_node(in, n->bin.l), *r = infer_node(in, n->bin.r);
+
+	if (n->bin.op >= O_EQ && n->bin.op <= O_LOR)
+		return &type_bool;
+	return l && r ? infer_arithmetic(in, n, l, r) : NULL;
+}
+
+static const struct type *infer_unary(struct inference *in, struct node *n)
+{
+	const struct type *t = infer_node(in, n->un.e);
+
+	if (n->un.op == O_NOT)
+		return &type_bool;
+	if (!t || t->kind == T_ERROR)
+		return t;
+	if (n->un.op == O_DEREF)
+		return t->kind == T_POINTER ? t->of : &type_uint64;
+	return &type_int64;
+}
+
+static const struct type *infer_step(struct inference *in, struct node *n)
+{
+	const struct type *t = infer_node(in, n->un.e);
+	struct node *e = n->un.e;
+
+	/* An element that is only counted up is an integer. */
+	if (!t && e->kind == N_MAP) {
+		bool soft = false;
+
+		widen(in, &e->map.map->val, &soft, &type_int64, false);
+	}
+	return t;
+}
+
+static const struct type *infer_cond(struct inference *in, struct node *n)
+{
+	const struct type *then, *els;
+
+	infer_node(in, n->cond.test);
+	then = infer_node(in, n->cond.then);
+	els = infer_node(in, n->cond.els);
+	if (!then || !els)
+		return then ? then : els;
+	if (is_soft(in, n->cond.then) && type_is_integer(els))
+		return stored(els);
+	if (is_soft(in, n->cond.els) && type_is_integer(then))
+		return stored(then);
+	then = type_join(&in->s->types, then, els);
+	return then ? then : &type_error;
+}
+
+const struct field *args_field(struct script *s, const struct attach_point *ap, struct target *t,
+			       struct str name)
+{
+	const struct type *args = ap->kind->args ? ap->kind->args(s, t) : NULL;
+
+	return args ? type_field(args, name) : NULL;
+}
+
+static const struct type *infer_args_field(struct inference *in, struct node *n)
+{
+	const struct type *joined = NULL;
+
+	for (uint32_t i = 0; i < in->p->points.n; i++) {
+		struct attach_point *ap = &in->p->points.v[i];
+
+		for (uint32_t k = 0; k < ap->targets.n; k++) {
+			const struct field *f = args_field(in->s, ap, &ap->targets.v[k],
+							   n->member.name);
+
+			if (!f)
+				return &type_error;
+			joined = joined ? type_join(&in->s->types, joined, f->type) : f->type;
+			if (!joined)
+				return &type_error;
+		}
+	}
+	return joined ? joined : &type_error;
+}
+
+bool is_args(const struct node *n)
+{
+	return n->kind == N_NAME && n->name.fn && n->name.fn->id == B_args;
+}
+
+static const struct type *infer_member(struct inference *in, struct node *n)
+{
+	infer_node(in, n->member.base);
+	return is_args(n->member.base) ? infer_args_field(in, n) : &type_error;
+}
+
+static const struct type *infer_index(struct inference *in, struct node *n)
+{
+	const struct type *base = infer_node(in, n->bin.l);
+	int64_t i;
+
+	infer_node(in, n->bin.r);
+	if (!base)
+		return NULL;
+	if (base->kind == T_TUPLE && const_value(in->s, n->bin.r, &i) && i >= 0 && i < base->nfields)
+		return base->fields[i].type;
+	return base->kind == T_ARRAY || base->kind == T_POINTER ? base->of : &type_error;
+}
+
+static const struct type *infer_cast(struct inference *in, struct node *n)
+{
+	const struct type *t = named_type(in->s, str_dup(&in->s->work, n->cast.name));
+	const struct type *from = infer_node(in, n->cast.e);
+
+	if (!t)
+		return &type_error;
+	for (uint32_t i = 0; i < n->cast.stars; i++)
+		t = type_pointer(&in->s->types, t,
+				 from && from->kind == T_POINTER ? from->space : SPACE_NONE);
+	return t;
+}
+
+static const struct type *infer_tuple(struct inference *in, struct node *n)
+{
+	const struct type *t = key_type(in, n->list);
+
+	/* One member is still a tuple. */
+	return t && !n->list->next ? type_tuple(&in->s->types, &t, 1) : t;
+}
+
+static const struct type *infer_expr(struct inference *in, struct node *n)
+{
+	switch (n->kind) {
+	case N_NUM:
+		return n->num > INT64_MAX ? &type_uint64 : &type_int64;
+	case N_STRING:
+		return type_string(&in->s->types, n->str.len + 1);
+	case N_PARAM: {
+		int64_t v;
+
+		return param_number(in->s, n->num, &v)
+			       ? &type_int64
+			       : type_string(&in->s->types, param_text(in->s, n->num).len + 1);
+	}
+	case N_NPARAMS:
+		return &type_int64;
+	case N_NAME:
+		return infer_name(in, n);
+	case N_CALL:
+		return infer_call(in, n);
+	case N_MAP:
+		return infer_map(in, n);
+	case N_VAR:
+		return n->var.var->type;
+	case N_BINARY:
+		return infer_binary(in, n);
+	case N_UNARY:
+		return infer_unary(in, n);
+	case N_STEP:
+		return infer_step(in, n);
+	case N_COND:
+		return infer_cond(in, n);
+	case N_MEMBER:
+		return infer_member(in, n);
+	case N_INDEX:
+		return infer_index(in, n);
+	case N_CAST:
+		return infer_cast(in, n);
+	case N_TUPLE:
+		return infer_tuple(in, n);
+	default:
+		return &type_void;
+	}
+}
+
+/* ---- statements ------------------------------------------------------------------------------------ */
+
+const struct builtin *aggregation_of(const struct node *value)
+{
+	return value->kind == N_CALL && value->call.fn && value->call.fn->form == FORM_AGG
+		       ? value->call.fn
+		       : NULL;
+}
+
+enum agg_kind agg_of_builtin(enum builtin_id id)
+{
+	/* The rows of maps.def and the AGG rows of builtins.def have the same order. */
+	return id >= B_count && id <= B_lhist ? (enum agg_kind)(AGG_COUNT + (id - B_count)) : AGG_NONE;
+}
+
+_Static_assert(B_lhist - B_count == AGG_LHIST - AGG_COUNT, "builtins.def and maps.def disagree");
+
+static void infer_shape(struct inference *in, struct map *m, const struct node *arg)
+{
+	int64_t v[3] = { 0 };
+
+	for (uint32_t i = 0; i < 3 && arg && arg->next; i++) {
+		arg = arg->next;
+		const_value(in->s, arg, &v[i]);
+	}
+	if (m->agg == AGG_HIST)
+		m->hist.bits = v[0] >= 0 && v[0] <= HIST_BITS_MAX ? (uint32_t)v[0] : 0;
+	else if (m->agg == AGG_LHIST)
+		m->hist = (struct hist_shape){ .min = v[0], .max = v[1], .step = v[2] };
+}
+
+static void infer_aggregation(struct inference *in, struct map *m, struct node *call)
+{
+	const struct node *arg = call->call.args;
+	const struct type *t = arg ? arg->type : &type_uint64;
+
+	if (m->agg == AGG_NONE && !m->val) {
+		m->agg = agg_of_builtin(call->call.fn->id);
+		infer_shape(in, m, arg);
+		in->changed = true;
+	}
+	if (t && type_is_integer(t) && !m->val) {
+		m->val = type_int(8, t->sign);
+		in->changed = true;
+	}
+}
+
+static void infer_assign(struct inference *in, struct node *n)
+{
+	struct node *l = n->bin.l;
+	const struct type *t;
+
+	infer_node(in, n->bin.r);
+	infer_node(in, l);
+	if (l->kind == N_MAP && aggregation_of(n->bin.r)) {
+		infer_aggregation(in, l->map.map, n->bin.r);
+		l->type = l->map.map->val;
+		return;
+	}
+	t = n->bin.r->type;
+	if (n->bin.compound && l->type && l->type->kind == T_POINTER)
+		t = l->type;
+	if (l->kind == N_VAR && l->var.var->type != &type_error)
+		widen(in, &l->var.var->type, &l->var.var->soft, t, is_soft(in, n->bin.r));
+	else if (l->kind == N_MAP && l->map.map->agg == AGG_NONE) {
+		bool soft = false;
+
+		widen(in, &l->map.map->val, &soft, t, l->map.map->val && is_soft(in, n->bin.r));
+	}
+	l->type = l->kind == N_VAR ? l->var.var->type : l->map.map->val;
+}
+
+static void infer_child(struct node *n, void *ctx)
+{
+	infer_node(ctx, n);
+}
+
+static const struct type *infer_node(struct inference *in, struct node *n)
+{
+	switch (n->kind) {
+	case N_ASSIGN:
+		infer_assign(in, n);
+		break;
+	case N_EXPR:
+	case N_IF:
+	case N_UNROLL:
+	case N_WHILE:
+	case N_PROBE:
+		ast_children(n, infer_child, in);
+		break;
+	default:
+		break;
+	}
+	n->type = infer_expr(in, n);
+	return n->type;
+}
+
+void infer(struct script *s)
+{
+	struct inference in = { .s = s, .changed = true };
+
+	while (in.changed) {
+		in.changed = false;
+		for (uint32_t i = 0; i < s->probes.n; i++) {
+			in.p = s->probes.v[i];
+			infer_node(&in, in.p->node);
+		}
+	}
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A script in the making: what sema's passes share. One section a file: builtins.c, expand.c,
+ * resolve.c, infer.c, check.c, plan.c.
+ */
+#ifndef XBT_SCRIPT_H
+#define XBT_SCRIPT_H
+
+#include "core/core.h"
+#include "parser/ast.h"
+#include "probes/probe.h"
+#include "sema/types.h"
+#include "target/target.h"
+
+/* ---- builtins.c ---------------------------------------------------------------------------- */
+
+enum builtin_id {
+#define BUILTIN(id, form, result, params, effect, doc) B_##id,
+#include "sema/builtins.def"
+#undef BUILTIN
+	BUILTINS
+};
+
+enum builtin_form { FORM_VAR, FORM_FN, FORM_AGG };
+
+/* What a helper or builtin does to the world: all that the optimiser asks about it. */
+enum effect { EFFECT_CONST, EFFECT_RUN, EFFECT_READ, EFFECT_CLOCK, EFFECT_EVENT, EFFECT_UPDATE };
+
+enum param_kind { P_INT, P_ADDR, P_TEXT, P_LITERAL, P_CONST, P_MAP, P_ELEMENT, P_ANY, PARAM_KINDS };
+
+struct builtin {
+	const char *name;
+	enum builtin_id id;
+	enum builtin_form form;
+	const char *result, *params;
+	enum effect effect;
+	const char *doc;
+};
+
+extern const struct builtin builtins[BUILTINS];
+const struct builtin *builtin_find(struct str name);
+/* Parameter `i` of a builtin: its kind and whether it may be left out. False: there is none. */
+bool builtin_param(const struct builtin *, uint32_t i, enum param_kind *, bool *optional);
+/* N of "argN"; -1 if the name is none. */
+int builtin_argn(struct str name);
+/* "u64 str(addr, ?int)  the string at an address", one a line (xbt --builtins). */
+void builtins_list(FILE *);
+
+/* ---- the script ------------------------------------------------------------------------------ */
+
+struct var {
+	struct str name;
+	const struct type *type; /* NULL: not known yet */
+	bool soft;               /* only literals so far: takes the sign of what comes */
+	struct span first;       /* where it is first assigned */
+	uint32_t id;             /* index in probe->vars */
+};
+
+struct probe {
+	struct node *node;
+	uint32_t index;
+	VEC(struct attach_point) points;
+	uint32_t provides;       /* what all its attach points provide */
+	VEC(struct var *) vars;
+	struct table var_by_name;
+	bool per_target;         /* uses what differs between targets: one program for each */
+};
+
+struct config {
+	uint32_t max_strlen, max_map_keys;
+	uint32_t max_probes;
+};
+
+struct script {
+	struct arena arena;      /* what outlives the compilation: types, maps, targets, text */
+	struct arena work;       /* what doesn't: AST, IR */
+	struct source source;
+	struct diag diag;
+	struct types types;
+	struct config config;
+	bool check_only;         /* --check: facts that need privilege may be missing */
+	uint32_t params_n;
+	char *const *params;     /* $1, $2, ... */
+	pid_t pid;               /* -p; -1: none */
+	struct node *program;
+	VEC(struct probe *) probes;
+	VEC(struct map *) maps;
+	struct table map_by_name;
+};
+
+/* The passes, in order. Each reports to s->diag; the driver stops after one that reported errors. */
+void parse(struct script *);   /* text -> s->program */
+void expand(struct script *);  /* attach points -> s->probes with their targets */
+void resolve(struct script *); /* names -> builtins, maps, variables */
+void infer(struct script *);   /* types of nodes, maps and variables, to a fixpoint */
+void check(struct script *);   /* every remaining rule that a script can break */
+void plan(struct script *);    /* storage of maps; constant tables */
+/* What plan left: maps with their storage, probes with their targets. */
+void plan_dump(struct script *, FILE *);
+
+/* ---- shared by the passes and by codegen -------------------------------------------------------- */
+
+/* The value of an expression of literals and numeric parameters. False: it is none. */
+bool const_value(const struct script *, const struct node *, int64_t *);
+/* The text of a positional parameter; empty if it was not given. */
+struct str param_text(const struct script *, uint64_t number);
+/* A literal string or a positional parameter used as one. */
+bool literal_text(const struct script *, const struct node *, struct str *);
+/* The aggregation on the right of an assignment; NULL if it is something else. */
+const struct builtin *aggregation_of(const struct node *value);
+enum agg_kind agg_of_builtin(enum builtin_id);
+/* The type that holds both; NULL: there is none. */
+const struct type *type_join(struct types *, const struct type *, const struct type *);
+/* The field that args.name means on this target; NULL if it has none. */
+const struct field *args_field(struct script *, const struct attach_point *, struct target *,
+			       struct str name);
+/* Is this node the builtin `args`? */
+bool is_args(const struct node *);
+/* Calls visit for the node and all below it, before its children. */
+void walk(struct node *, void (*visit)(struct node *, void *), void *ctx);
+
+#endif

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Types, their text, their slots, and the arithmetic of histogram buckets.
+ *
+ * Types are interned: the maker of a composite type looks for the same one first, so everybody
+ * else compares pointers. The interning key is the words that define the type: kind, space, length
+ * and the pointers of what it is made of, which are unique in turn. Structs are the exception: they
+ * are as unique as their declaration.
+ *
+ * The bucket functions are what the generated code computes inline and what the printer inverts.
+ * Bucket 0 of a log2 histogram holds the negative values, bucket n + 1 the value n as long as
+ * n < 2^bits; from there each power of two is cut into 2^bits buckets of equal width.
+ */
+#include "sema/types.h"
+
+#include <string.h>
+
+enum { SLOT = 8 };
+
+const struct type type_error = { .kind = T_ERROR };
+const struct type type_void = { .kind = T_VOID };
+const struct type type_bool = { .kind = T_BOOL, .size = 1 };
+const struct type type_ksym = { .kind = T_KSYM, .size = 8 };
+const struct type type_username = { .kind = T_USERNAME, .size = 8 };
+const struct type type_int8 = { .kind = T_INT, .size = 1, .sign = true };
+const struct type type_int16 = { .kind = T_INT, .size = 2, .sign = true };
+const struct type type_int32 = { .kind = T_INT, .size = 4, .sign = true };
+const struct type type_int64 = { .kind = T_INT, .size = 8, .sign = true };
+const struct type type_uint8 = { .kind = T_INT, .size = 1 };
+const struct type type_uint16 = { .kind = T_INT, .size = 2 };
+const struct type type_uint32 = { .kind = T_INT, .size = 4 };
+const struct type type_uint64 = { .kind = T_INT, .size = 8 };
+
+/* ---- making ------------------------------------------------------------------------------ */
+
+const struct type *type_int(uint32_t size, bool sign)
+{
+	switch (size) {
+	case 1:
+		return sign ? &type_int8 : &type_uint8;
+	case 2:
+		return sign ? &type_int16 : &type_uint16;
+	case 4:
+		return sign ? &type_int32 : &type_uint32;
+	default:
+		return sign ? &type_int64 : &type_uint64;
+	}
+}
+
+/* The one type that equals *t and has these words as its key; made if there is none yet. */
+static const struct type *intern(struct types *types, const struct type *t, struct str key)
+{
+	struct type *found = table_get(&types->interned, key);
+
+	if (found)
+		return found;
+	found = arena_alloc(types->arena, sizeof *found);
+	*found = *t;
+	key.s = str_dup(types->arena, key);
+	table_set(types->arena, &types->interned, key, found);
+	return found;
+}
+
+static const struct type *intern_simple(struct types *types, const struct type *t)
+{
+	uint64_t words[4] = { t->kind, t->space, t->len, (uintptr_t)t->of };
+
+	return intern(types, t, (struct str){ (const char *)words, sizeof words });
+}
+
+const struct type *type_string(struct types *types, uint32_t capacity)
+{
+	struct type t = { .kind = T_STRING, .size = capacity, .len = capacity };
+
+	return intern_simple(types, &t);
+}
+
+const struct type *type_buffer(struct types *types, uint32_t capacity)
+{
+	struct type t = { .kind = T_BUFFER, .size = capacity, .len = capacity };
+
+	return intern_simple(types, &t);
+}
+
+const struct type *type_pointer(struct types *types, const struct type *of, enum space space)
+{
+	struct type t = { .kind = T_POINTER, .size = 8, .of = of, .space = space };
+
+	return intern_simple(types, &t);
+}
+
+const struct type *type_array(struct types *types, const struct type *of, uint32_t len,
+			      enum space space)
+{
+	struct type t = { .kind = T_ARRAY, .len = len, .of = of, .space = space };
+
+	/* A length from a hostile declaration must not wrap. */
+	if (__builtin_mul_overflow(of->size, len, &t.size))
+		return &type_error;
+	return intern_simple(types, &t);
+}
+
+const struct type *type_tuple(struct types *types, const struct type *const *member, uint32_t n)
+{
+	struct type t = { .kind = T_TUPLE, .len = n, .nfields = n };
+	struct field *fields = arena_alloc(types->arena, (n + 1) * sizeof *fields);
+	uint64_t *words = arena_alloc(types->arena, (n + 1) * sizeof *words);
+
+	words[0] = T_TUPLE;
+	for (uint32_t i = 0; i < n; i++) {
+		words[i + 1] = (uintptr_t)member[i];
+		fields[i] = (struct field){ .name = STR(""), .type = member[i], .offset = t.size };
+		t.size += type_slot(member[i]);
+	}
+	t.fields = fields;
+	return intern(types, &t, (struct str){ (char *)words, (n + 1) * (uint32_t)sizeof *words });
+}
+
+const struct type *type_timestamp(struct types *types, struct str format)
+{
+	struct type t = { .kind = T_TIMESTAMP, .size = 8 };
+	uint64_t kind = T_TIMESTAMP;
+	char *key = arena_alloc(types->arena, sizeof kind + format.len + 1);
+
+	memcpy(key, &kind, sizeof kind);
+	if (format.len)
+		memcpy(key + sizeof kind, format.s, format.len);
+	t.name = (struct str){ key + sizeof kind, format.len };
+	return intern(types, &t, (struct str){ key, (uint32_t)sizeof kind + format.len });
+}
+
+const struct type *type_struct(struct types *types, struct str name, const struct field *fields,
+			       uint32_t n, uint32_t size)
+{
+	struct type *t = arena_alloc(types->arena, sizeof *t);
+
+	*t = (struct type){
+		.kind = T_STRUCT, .size = size, .name = name, .fields = fields, .nfields = n
+	};
+	return t;
+}
+
+/* ---- asking ------------------------------------------------------------------------------ */
+
+const struct field *type_field(const struct type *t, struct str name)
+{
+	for (uint32_t i = 0; i < t->nfields; i++)
+		if (str_eq(t->fields[i].name, name))
+			return &t->fields[i];
+	return NULL;
+}
+
+bool type_is_integer(const struct type *t)
+{
+	return t->kind == T_INT || t->kind == T_BOOL;
+}
+
+bool type_is_scalar(const struct type *t)
+{
+	switch (t->kind) {
+	case T_BOOL:
+	case T_INT:
+	case T_POINTER:
+	case T_KSYM:
+	case T_USERNAME:
+	case T_TIMESTAMP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t round_up(uint32_t size)
+{
+	return (size + SLOT - 1) / SLOT * SLOT;
+}
+
+uint32_t type_slot(const struct type *t)
+{
+	switch (t->kind) {
+	case T_ERROR:
+	case T_VOID:
+		return 0;
+	case T_BUFFER:
+		return SLOT + round_up(t->len);
+	case T_STRING:
+	case T_ARRAY:
+	case T_STRUCT:
+	case T_TUPLE:
+		return round_up(t->size);
+	default:
+		return SLOT;
+	}
+}
+
+static const char *tuple_text(struct arena *a, const struct type *t)
+{
+	const char *text = "(";
+
+	for (uint32_t i = 0; i < t->nfields; i++)
+		text = arena_printf(a, "%s%s%s", text, i ? ", " : "",
+				    type_text(a, t->fields[i].type));
+	return arena_printf(a, "%s%s)", text, t->nfields == 1 ? "," : "");
+}
+
+const char *type_text(struct arena *a, const struct type *t)
+{
+	switch (t->kind) {
+	case T_ERROR:
+		return "unknown";
+	case T_VOID:
+		return "void";
+	case T_BOOL:
+		return "bool";
+	case T_INT:
+		return arena_printf(a, "%sint%u", t->sign ? "" : "u", t->size * 8);
+	case T_STRING:
+		return arena_printf(a, "string[%u]", t->len);
+	case T_BUFFER:
+		return arena_printf(a, "buffer[%u]", t->len);
+	case T_POINTER:
+		return arena_printf(a, "%s *", type_text(a, t->of));
+	case T_ARRAY:
+		return arena_printf(a, "%s[%u]", type_text(a, t->of), t->len);
+	case T_STRUCT:
+		return arena_printf(a, "struct %.*s", STR_ARG(t->name));
+	case T_TUPLE:
+		return tuple_text(a, t);
+	case T_KSYM:
+		return "ksym";
+	case T_USERNAME:
+		return "username";
+	case T_TIMESTAMP:
+		return "timestamp";
+	}
+	return "unknown";
+}
+
+/* ---- aggregations ------------------------------------------------------------------------ */
+
+const char *agg_name(enum agg_kind kind)
+{
+	static const char *const name[AGG_KINDS] = {
+		[AGG_NONE] = "",
+		[AGG_COUNT] = "count",
+		[AGG_SUM] = "sum",
+		[AGG_AVG] = "avg",
+		[AGG_MIN] = "min",
+		[AGG_MAX] = "max",
+		[AGG_STATS] = "stats",
+		[AGG_HIST] = "hist",
+		[AGG_LHIST] = "lhist",
+	};
+
+	return kind < AGG_KINDS ? name[kind] : "";
+}
+
+uint32_t agg_words(const struct map *map)
+{
+	static const uint32_t words[AGG_KINDS] = {
+#define AGG(id, words, doc) [AGG_##id] = words,
+#include "sema/maps.def"
+#undef AGG
+	};
+
+	switch (map->agg) {
+	case AGG_HIST:
+		return hist_buckets(map->hist.bits);
+	case AGG_LHIST:
+		return lhist_buckets(&map->hist);
+	default:
+		return words[map->agg];
+	}
+}
+
+uint32_t hist_buckets(uint32_t bits)
+{
+	/* 2^bits for the small values, as many for each power from 2^bits to 2^62, one for the
+	 * negative values. */
+	return ((64 - bits) << bits) + 1;
+}
+
+uint32_t hist_bucket(int64_t value, uint32_t bits)
+{
+	uint32_t power;
+
+	if (value < 0)
+		return 0;
+	if (value < (int64_t)1 << bits)
+		return (uint32_t)value + 1;
+	power = 63 - (uint32_t)__builtin_clzll((uint64_t)value);
+	return ((power - bits + 1) << bits) +
+	       ((uint32_t)(value >> (power - bits)) & ((1u << bits) - 1)) + 1;
+}
+
+uint64_t hist_bound(uint32_t i, uint32_t bits)
+{
+	uint64_t n = i - 1, small = (uint64_t)1 << bits;
+
+	if (n < small)
+		return n;
+	return (small + (n & (small - 1))) << ((n >> bits) - 1);
+}
+
+uint32_t lhist_buckets(const struct hist_shape *h)
+{
+	return (uint32_t)(((uint64_t)h->max - (uint64_t)h->min) / (uint64_t)h->step) + 2;
+}
+
+uint32_t lhist_bucket(int64_t value, const struct hist_shape *h)
+{
+	if (value < h->min)
+		return 0;
+	if (value > h->max)
+		value = h->max;
+	return (uint32_t)(((uint64_t)value - (uint64_t)h->min) / (uint64_t)h->step) + 1;
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The vocabulary that crosses the wall between compiler and runtime: types, maps, aggregations,
+ * events and printf formats. No AST here.
+ *
+ * How values lie in memory ("slots"): in map keys, map values and event records every value
+ * starts at a multiple of 8 and takes type_slot() bytes. Integers, booleans, pointers, symbols
+ * and the like are 8 bytes, sign- or zero-extended; strings are padded with zero bytes; buffers
+ * are an 8-byte length and their bytes; tuples are their members' slots in order. So there is no
+ * padding that could hold rubbish, and a key compares equal when its value does.
+ */
+#ifndef XBT_TYPES_H
+#define XBT_TYPES_H
+
+#include "core/core.h"
+
+/* ---- types (type.c) -------------------------------------------------------------------- */
+
+enum type_kind {
+	T_ERROR,     /* poison: whatever touches it stays silent */
+	T_VOID,      /* of statements */
+	T_BOOL,
+	T_INT,       /* size 1, 2, 4, 8; sign */
+	T_STRING,    /* len: capacity with the NUL */
+	T_BUFFER,    /* len: capacity in bytes */
+	T_POINTER,   /* of: what it points to (T_VOID, T_INT, T_STRUCT, ...) */
+	T_ARRAY,     /* len elements of `of`, as C lays them out */
+	T_STRUCT,    /* fields at C's offsets; only in the traced kernel's memory */
+	T_TUPLE,     /* fields at slot offsets; name empty */
+	T_KSYM,      /* a kernel address that prints as its symbol */
+	T_USERNAME,  /* a uid that prints as a user's name */
+	T_TIMESTAMP, /* boot-clock ns that print through strftime; name: the format */
+};
+
+/* Whose memory an address belongs to; what a read of it must use. */
+enum space { SPACE_NONE, SPACE_KERNEL, SPACE_USER };
+
+/* Interned: two types are equal if and only if their pointers are. */
+struct type {
+	enum type_kind kind;
+	bool sign;
+	enum space space; /* pointers, and arrays in a struct: where the bytes are */
+	uint32_t size;    /* as C has it: an int8 is 1, string[16] is 16, a buffer its len */
+	uint32_t len;
+	const struct type *of;
+	struct str name; /* struct tag; timestamp format */
+	const struct field *fields;
+	uint32_t nfields;
+};
+
+struct field {
+	struct str name; /* empty in tuples */
+	const struct type *type;
+	uint32_t offset;
+	/* A tracepoint's __data_loc: a u32 at `offset`, low half where in the record, high half length. */
+	bool data_loc;
+	bool rel_loc; /* data_loc too, but "where" counts from the end of the u32: __rel_loc */
+	struct str ctype; /* the declaration's C type, for listings */
+};
+
+struct types {
+	struct arena *arena;
+	struct table interned;
+};
+
+extern const struct type type_error, type_void, type_bool, type_ksym, type_username;
+extern const struct type type_int8, type_int16, type_int32, type_int64;
+extern const struct type type_uint8, type_uint16, type_uint32, type_uint64;
+
+const struct type *type_int(uint32_t size, bool sign);
+const struct type *type_string(struct types *, uint32_t capacity);
+const struct type *type_buffer(struct types *, uint32_t capacity);
+const struct type *type_pointer(struct types *, const struct type *of, enum space);
+const struct type *type_array(struct types *, const struct type *of, uint32_t len, enum space);
+const struct type *type_tuple(struct types *, const struct type *const *member, uint32_t n);
+const struct type *type_timestamp(struct types *, struct str format);
+/* Structs are not interned by content: the maker keeps the pointer. Fields are the arena's. */
+const struct type *type_struct(struct types *, struct str name, const struct field *, uint32_t n,
+			       uint32_t size);
+const struct field *type_field(const struct type *, struct str name);
+/* "uint64", "string[16]", "(int64, string[8])", ... in the arena */
+const char *type_text(struct arena *, const struct type *);
+/* Bytes in a key, value or record: a multiple of 8. */
+uint32_t type_slot(const struct type *);
+/* A value that lives in one register: integers, bool, pointers, symbols, ... */
+bool type_is_scalar(const struct type *);
+/* Integers and booleans. */
+bool type_is_integer(const struct type *);
+
+/* ---- aggregations (maps.def) -------------------------------------------------------------- */
+
+enum agg_kind {
+	AGG_NONE,
+#define AGG(id, words, doc) AGG_##id,
+#include "sema/maps.def"
+#undef AGG
+	AGG_KINDS
+};
+
+struct hist_shape {
+	uint32_t bits;          /* hist: 2^bits buckets for each power of two, 0..5 */
+	int64_t min, max, step; /* lhist */
+};
+
+enum { HIST_BITS_MAX = 5, LHIST_BUCKETS_MAX = 1000 };
+uint32_t hist_buckets(uint32_t bits);
+uint32_t lhist_buckets(const struct hist_shape *);
+/* The bucket of a value, as the generated code computes it (the printer's and the tests' twin). */
+uint32_t hist_bucket(int64_t value, uint32_t bits);
+uint32_t lhist_bucket(int64_t value, const struct hist_shape *);
+/* The least value of bucket `i` (i >= 1; bucket 0 holds the negative values). i may be one past the last. */
+uint64_t hist_bound(uint32_t i, uint32_t bits);
+
+/* ---- maps ------------------------------------------------------------------------------------- */
+
+enum storage {
+	STORE_DIRECT,    /* one ARRAY entry, at a known address: u64 present, then the value's slot */
+	STORE_HASH,
+	STORE_CPU_ARRAY, /* one PERCPU_ARRAY entry: the aggregation's words */
+	STORE_CPU_HASH,  /* a keyless map that must shrink has a u64 0 as key */
+};
+
+struct map_init {
+	const void *key, *value; /* slots, ready to be written; key NULL for a keyless map */
+};
+
+struct map {
+	struct str name; /* with the @ */
+	const struct type *key; /* NULL: keyless; several keys are a tuple */
+	const struct type *val; /* of sum, min, max, avg, stats: int64 or uint64 by sign */
+	enum agg_kind agg;
+	struct hist_shape hist;
+	uint32_t id; /* index in the image's user maps */
+	uint32_t max_entries;
+	bool shrinks; /* elements may go away: delete() or clear() somewhere */
+	bool counted; /* len(): its elements are counted in the ledger */
+	enum storage storage;
+	VEC(struct map_init) init; /* constant assignments that BEGIN starts with */
+	struct span at; /* first use, for messages */
+};
+
+/* How many u64 words a map's value has on each CPU (aggregations), or in its one value. */
+uint32_t agg_words(const struct map *);
+const char *agg_name(enum agg_kind);
+
+/* ---- events: what programs send, and what the runtime then does ----------------------------------- */
+
+enum event_kind {
+#define EVENT(id, doc) EV_##id,
+#include "sema/events.def"
+#undef EVENT
+	EVENT_KINDS
+};
+
+/* An event record in the ring buffer: u32 index into the image's events, u32 unused (0), then the
+ * slots of `args` in order. */
+enum { EVENT_HEADER = 8 };
+
+struct event {
+	enum event_kind kind;
+	struct str fmt;          /* printf, time, join's separator */
+	const struct type *args; /* a tuple; NULL: none */
+	const struct map *map;   /* print, clear, zero */
+	int64_t top, div;        /* print(@m, top, div): 0 if not given */
+	struct span at;
+};
+
+/* ---- printf formats (format.c) ------------------------------------------------------------------------ */
+
+struct conversion {
+	uint32_t beg, end;     /* where in the format it stands, '%' included */
+	bool left, zero, plus, blank, alt;
+	bool star_width, star_precision;
+	int width, precision;  /* -1: not given */
+	uint8_t length;        /* bytes of an integer: 1 hh, 2 h, 4 (none), 8 l ll j z t */
+	char conv;             /* d i u o x X c s p r; '%' takes no argument; 0: malformed */
+	char variant;          /* of r: 0, 'x' (%rx), 'h' (%rh) */
+};
+
+/* The next conversion at or after *pos, which moves past it. False: there is none. Text between
+ * conversions is the caller's. */
+bool format_next(struct str fmt, uint32_t *pos, struct conversion *);
+
+/* ---- the ledger: counters in one mmap-able array, so that no loss is silent ------------------------------ */
+
+enum ledger_kind {
+	LEDGER_START,       /* not a loss: CLOCK_BOOTTIME ns when tracing began (`elapsed`) */
+	LEDGER_LOST_EVENTS, /* the ring buffer was full */
+	LEDGER_MAP_FULL,    /* an update found no room in `map` */
+	LEDGER_MAP_LEN,     /* not a loss: elements of `map` */
+	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
+};
+
+struct ledger_entry {
+	enum ledger_kind kind;
+	const struct map *map;
+	struct span at;
+};
+
+#endif

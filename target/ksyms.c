@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The kernel's symbols, from /proc/kallsyms:
+ *
+ *	ffffffff81234560 T vfs_read
+ *	ffffffffc0a01000 t ext4_readdir	[ext4]
+ *
+ * The kernel formats that file line by line while it is read (about 40 ms for all of it), so a
+ * question about one name streams and stops at the answer, and only naming addresses builds an
+ * index, when the first address is to be named. The index keeps addresses of all symbols, but the
+ * names of functions alone: the others are the fences that show where a function ends. Unprivileged
+ * readers see zeros for addresses: the names can still be asked for, nothing can be named.
+ */
+#include "target/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A function reaches to the next symbol. The last one has none; this far it is believed. */
+enum { LAST_SYMBOL_SIZE = 1 << 20 };
+
+struct entry {
+	uint64_t address;
+	uint32_t name; /* offset in the names; 0: not a function */
+};
+
+struct ksyms {
+	struct arena arena;
+	bool indexed;
+	VEC(struct entry) entries;
+	VEC(char) names;
+	struct lines lines;
+};
+
+struct ksyms *ksyms_open(void)
+{
+	struct arena a = { 0 };
+	struct ksyms *k = arena_alloc(&a, sizeof *k);
+
+	k->arena = a;
+	return k;
+}
+
+void ksyms_close(struct ksyms *k)
+{
+	struct arena a = k->arena; /* k itself lies in it */
+
+	arena_free(&a);
+}
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Labels that mark where code and data change ($x, $d) or that the assembler made up. */
+static bool is_mapping_symbol(struct str name)
+{
+	return !name.len || name.s[0] == '$' || str_starts(name, ".L") ||
+	       str_starts(name, "L0\001");
+}
+
+static bool parse_line(struct str line, struct ksym *sym)
+{
+	uint32_t i = 0, beg;
+
+	sym->address = 0;
+	for (; i < line.len && i < 16 && is_hex(line.s[i]); i++)
+		sym->address = sym->address << 4 | (line.s[i] <= '9' ? line.s[i] - '0'
+								      : line.s[i] - 'a' + 10);
+	if (!i || line.len < i + 4 || line.s[i] != ' ' || line.s[i + 2] != ' ')
+		return false;
+	sym->type = line.s[i + 1];
+	beg = i += 3;
+	while (i < line.len && line.s[i] != '\t' && line.s[i] != ' ')
+		i++;
+	sym->name = (struct str){ line.s + beg, i - beg };
+	sym->module = (struct str){ "", 0 };
+	if (i + 3 < line.len && line.s[i + 1] == '[' && line.s[line.len - 1] == ']')
+		sym->module = (struct str){ line.s + i + 2, line.len - i - 3 };
+	return !is_mapping_symbol(sym->name);
+}
+
+bool ksym_is_function(const struct ksym *sym)
+{
+	return sym->type == 'T' || sym->type == 't' || sym->type == 'W' || sym->type == 'w';
+}
+
+bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+{
+	struct ksym sym;
+	struct str line;
+	bool any = false;
+
+	if (!lines_open(&k->lines, &k->arena, "/proc/kallsyms"))
+		return false;
+	while (lines_next(&k->lines, &line)) {
+		if (!parse_line(line, &sym))
+			continue;
+		any = true;
+		if (!visit(ctx, &sym))
+			break;
+	}
+	lines_close(&k->lines);
+	return any;
+}
+
+/* ---- naming addresses ---------------------------------------------------------------------- */
+
+static uint32_t keep_name(struct ksyms *k, struct str name)
+{
+	uint32_t offset = k->names.n;
+
+	while (k->names.n + name.len + 1 > k->names.cap)
+		k->names.v = vec_grow(&k->arena, k->names.v, 1, k->names.cap, &k->names.cap);
+	memcpy(k->names.v + offset, name.s, name.len);
+	k->names.v[offset + name.len] = '\0';
+	k->names.n += name.len + 1;
+	return offset;
+}
+
+static bool index_one(void *ctx, const struct ksym *sym)
+{
+	struct ksyms *k = ctx;
+	uint32_t n = k->entries.n;
+	bool function = ksym_is_function(sym);
+
+	/* Behind data, more data is no further fence; most of the file is such. (If the order is
+	 * not by address, a fence is lost at worst.) */
+	if (!sym->address || (!function && n && !k->entries.v[n - 1].name))
+		return true;
+	*vec_push(&k->arena, &k->entries) = (struct entry){
+		sym->address, function ? keep_name(k, sym->name) : 0,
+	};
+	return true;
+}
+
+/* Among several names of one address the file's first; a function before data. */
+static int by_address(const void *x, const void *y)
+{
+	const struct entry *a = x, *b = y;
+
+	if (a->address != b->address)
+		return a->address < b->address ? -1 : 1;
+	if (!a->name != !b->name)
+		return a->name ? -1 : 1;
+	return (a->name > b->name) - (a->name < b->name);
+}
+
+static void drop_aliases(struct ksyms *k)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < k->entries.n; i++)
+		if (!n || k->entries.v[i].address != k->entries.v[n - 1].address)
+			k->entries.v[n++] = k->entries.v[i];
+	k->entries.n = n;
+}
+
+static void build_index(struct ksyms *k)
+{
+	k->indexed = true;
+	keep_name(k, STR("")); /* so that no name is at 0 */
+	ksyms_each(k, index_one, k);
+	if (!k->entries.n)
+		return;
+	qsort(k->entries.v, k->entries.n, sizeof *k->entries.v, by_address);
+	drop_aliases(k);
+}
+
+const char *ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
+{
+	uint32_t low = 0, high;
+
+	if (!k->indexed)
+		build_index(k);
+	high = k->entries.n;
+	/* Invariant: entries below `low` start at or before the address, from `high` after it. */
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (k->entries.v[mid].address <= address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || !k->entries.v[low - 1].name)
+		return NULL;
+	*offset = address - k->entries.v[low - 1].address;
+	if (low == k->entries.n && *offset >= LAST_SYMBOL_SIZE)
+		return NULL;
+	return k->names.v + k->entries.v[low - 1].name;
+}
+
+/* ---- finding names ------------------------------------------------------------------------- */
+
+struct search {
+	struct str name;
+	uint64_t address;
+	bool found;
+};
+
+static bool search_one(void *ctx, const struct ksym *sym)
+{
+	struct search *search = ctx;
+
+	if (!str_eq(sym->name, search->name))
+		return true;
+	search->found = true;
+	search->address = sym->address;
+	return false;
+}
+
+uint64_t ksyms_address(struct ksyms *k, struct str name, bool *found)
+{
+	struct search search = { .name = name };
+
+	ksyms_each(k, search_one, &search);
+	*found = search.found;
+	return search.address;
+}
+
+struct near_search {
+	struct arena *arena;
+	struct near *near;
+};
+
+/* Padding in front of functions has symbols too; nobody means those. */
+static bool near_one(void *ctx, const struct ksym *sym)
+{
+	struct near_search *search = ctx;
+	struct near *near = search->near;
+	uint32_t a = sym->name.len, b = near->wanted.len;
+
+	if (!ksym_is_function(sym) || (a > b ? a - b : b - a) > b / 3 + 1 ||
+	    str_starts(sym->name, "__pfx_") || str_starts(sym->name, "__cfi_"))
+		return true;
+	str_near(near, sym->name);
+	if (near->best.s == sym->name.s)
+		near->best.s = str_dup(search->arena, sym->name);
+	return true;
+}
+
+void ksyms_near(struct ksyms *k, struct near *near)
+{
+	struct near_search search = { &k->arena, near };
+
+	ksyms_each(k, near_one, &search);
+}

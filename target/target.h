@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * target: facts about the machine under observation, read lazily, cached where that pays.
+ * Every path under /sys and /proc goes through target_path(), so that XBT_ROOT=DIR gives the
+ * whole compiler a frozen kernel (tests/fixture).
+ */
+#ifndef XBT_TARGET_H
+#define XBT_TARGET_H
+
+#include "core/core.h"
+
+/* ---- path.c -------------------------------------------------------------------------------- */
+
+/* $XBT_ROOT + path, in the arena. */
+const char *target_path(struct arena *, const char *path);
+/* A whole small file under target_path(), without its last newline; empty text and errno set if
+ * it can't be read. */
+struct str target_read(struct arena *, const char *path);
+
+/* A large file, line by line, never held whole. */
+struct lines {
+	int fd;
+	uint32_t beg, end;
+	bool failed; /* could not be opened, or not be read to its end */
+	char buf[1 << 16];
+};
+bool lines_open(struct lines *, struct arena *, const char *path);
+/* The slice is good until the next call. */
+bool lines_next(struct lines *, struct str *line);
+void lines_close(struct lines *);
+
+/* ---- glob.c -------------------------------------------------------------------------------- */
+
+/* '*' is the only wildcard. */
+bool glob_has(struct str pattern);
+bool glob_match(struct str pattern, struct str name);
+
+/* ---- tracefs.c ----------------------------------------------------------------------------- */
+
+/* Where tracefs is ("/sys/kernel/tracing" or "/sys/kernel/debug/tracing"); NULL and *why (with how
+ * to mount it) if it isn't there or can't be read. */
+const char *tracefs_root(struct arena *, const char **why);
+
+struct tracefs_field {
+	struct str ctype, name; /* "const char *", "filename"; arrays: ctype "char[16]" */
+	uint32_t offset, size;  /* size: of the whole field; of a __data_loc: 4 */
+	bool is_signed;
+	bool data_loc;          /* a u32 tells where and how long; ctype without __data_loc: "char[]" */
+	bool rel_loc;           /* data_loc too, but counted from the end of the field: __rel_loc */
+	bool pointer;
+	uint32_t elements;      /* of an array; 0: not an array */
+	uint32_t element_size;
+};
+
+struct tracefs_event {
+	uint32_t id;
+	VEC(struct tracefs_field) fields; /* without the common_ ones */
+	uint32_t size;                    /* of the record, from its start */
+};
+
+/* Parses the text of a `format` file (untrusted: fuzzed). False if it is not one. */
+bool tracefs_parse(struct arena *, struct str text, struct tracefs_event *);
+/* Reads an event's format. False, errno set, if there is no such event. */
+bool tracefs_event(struct arena *, const char *category, const char *event, struct tracefs_event *);
+/* The id alone, from the small `id` file. -1 if there is no such event. */
+int64_t tracefs_event_id(struct arena *, const char *category, const char *event);
+/* Calls visit for each category:event that matches both patterns, in sorted order. Returns how many. */
+uint32_t tracefs_each(struct arena *, struct str category, struct str event,
+		      void (*visit)(void *ctx, const char *category, const char *event), void *ctx);
+/* The same for the functions that kprobes take: available_filter_functions if it can be read, else
+ * kallsyms' text symbols. Module functions come with their module's name, others with "". Each pair
+ * once, sorted by function, then module. False: neither file can be read. */
+bool tracefs_functions(struct arena *, struct str pattern,
+		       void (*visit)(void *ctx, const char *function, const char *module), void *ctx);
+
+/* ---- ksyms.c: /proc/kallsyms, read once when first asked ----------------------------------- */
+
+struct ksym {
+	uint64_t address;
+	char type;               /* as nm has it: 'T', 't', 'D', ... */
+	struct str name, module; /* module: empty for the kernel proper */
+};
+bool ksym_is_function(const struct ksym *);
+
+struct ksyms;
+struct ksyms *ksyms_open(void); /* reads nothing yet; free with ksyms_close */
+void ksyms_close(struct ksyms *);
+/* Streams the file through visit until that returns false. False: the file can't be read. */
+bool ksyms_each(struct ksyms *, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
+/* The symbol that contains the address: its name, and how far into it. NULL: none. */
+const char *ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
+/* The address of a symbol; *found tells a symbol whose address is hidden (0) from none at all. */
+uint64_t ksyms_address(struct ksyms *, struct str name, bool *found);
+/* Near misses for "did you mean"; they live until ksyms_close. */
+void ksyms_near(struct ksyms *, struct near *);
+
+/* ---- features.c: what this kernel and this process can do ---------------------------------- */
+
+struct features {
+	uint32_t release;      /* major << 16 | minor << 8: 6.1 is 0x60100 */
+	const char *release_text;
+	bool btf;              /* /sys/kernel/btf/vmlinux exists */
+	bool kprobes;          /* perf has a kprobe PMU */
+	bool cap_bpf, cap_perfmon, cap_sys_admin; /* effective capabilities of this process */
+	const char *lockdown;  /* "none", "integrity", "confidentiality"; NULL: no lockdown LSM */
+};
+void features_read(struct arena *, struct features *);
+/* Can programs be loaded? NULL if so, else one sentence that names the missing capability or the
+ * lockdown, in the arena. */
+const char *features_refusal(struct arena *, const struct features *);
+/* How the kernel was configured for "CONFIG_X": 'y', 'm', 'n'; 0 if nobody can tell. */
+char features_config(struct arena *, const char *option);
+
+/* ---- arch.c: register and calling facts, in one place for each architecture ---------------- */
+
+struct arch {
+	const char *name;               /* "x86_64", as uname -m has it */
+	const int16_t *arg;             /* offsets into struct pt_regs of arg0, arg1, ... */
+	uint32_t nargs;
+	int16_t retval, ip;             /* offsets of the return value and the instruction pointer */
+	uint32_t breakpoint;            /* a kprobe's saved ip is this many bytes past its address */
+	bool little_endian;
+};
+/* The architecture this binary was built for. */
+const struct arch *arch_host(void);
+
+#endif
