@@ -7,6 +7,7 @@ CC      ?= gcc
 CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
 B       ?= build
+BIN     ?= xbt
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 CPPFLAGS_ALL = -std=c11 -D_GNU_SOURCE -I. -I$(B) $(CPPFLAGS)
@@ -31,7 +32,7 @@ GENERATED = $(B)/parser/grammar.c $(B)/lexer/lexer.c
 OBJ  = $(SRC:%.c=$(B)/%.o) $(GENERATED:.c=.o)
 MAIN = $(B)/runtime/main.o
 
-xbt: $(MAIN) $(OBJ)
+$(BIN): $(MAIN) $(OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/%.o: %.c $(B)/parser/grammar.h
@@ -51,7 +52,7 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 	flex -o $@ $<
 
 clean:
-	rm -rf build xbt xbt-static
+	rm -rf $(B) $(BIN)
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d)
 
