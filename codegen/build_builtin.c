@@ -95,14 +95,13 @@ WORD(rand)
 	return low_half(b, fresh(b, BPF_FUNC_get_prandom_u32));
 }
 
+/* Zeros first: some kernels (6.1) leave what stands behind the name's end as it was. */
 WORD(comm)
 {
-	uint32_t slot = type_slot(to.type);
 	ref args[] = { place_address(b, to), ir_const(b->fn, 16) };
 
+	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
 	ir_call(b->fn, BPF_FUNC_get_current_comm, 2, args);
-	if (slot > 16)
-		build_zero_bytes(b, to.base, to.off + 16, slot - 16);
 	return 0;
 }
 

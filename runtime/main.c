@@ -119,7 +119,8 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 		return false;
 	if (o->dry_run)
 		return true;
-	say_attached(l, o);
+	if (!s->done)
+		say_attached(l, o);
 	child_release(child);
 	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(s, child, o->pid))
 		return false;
