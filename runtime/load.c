@@ -146,23 +146,38 @@ static const char *log_tail(const char *log)
 	return tail > log ? tail + 2 : log;
 }
 
+static bool has_loop(const struct prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsns; i++)
+		if (BPF_CLASS(p->insns[i].code) == BPF_JMP && BPF_OP(p->insns[i].code) != BPF_CALL &&
+		    p->insns[i].off < 0)
+			return true;
+	return false;
+}
+
+static void explain_limit(struct loaded *l, const struct prog *p, struct span at)
+{
+	bool loop = has_loop(p);
+	uint32_t e = diag_error(&l->diag, at, "verifier-limit",
+				loop ? "the kernel can't see that a loop of %s ends (%u instructions)"
+				     : "the program of %s is too large or too complex for the kernel (%u instructions)",
+				p->targets[0].text, p->ninsns);
+
+	diag_hint(&l->diag, e, loop ? "let the loop's condition count a variable up to a constant"
+				    : "split the probe, or unroll fewer times");
+}
+
 static void explain_refusal(struct loaded *l, const struct prog *p, const char *log, int error)
 {
 	uint32_t at = p->spans[last_insn(log, p->ninsns)], e;
+	struct span span = { at, at + 1 };
 
 	if (error == E2BIG || strstr(log, "too large") || strstr(log, "too complex") ||
 	    strstr(log, "infinite loop")) {
-		bool endless = strstr(log, "infinite loop");
-
-		e = diag_error(&l->diag, (struct span){ at, at + 1 }, "verifier-limit",
-			       endless ? "the kernel can't see that this loop ends"
-				       : "the program of %s is too large or too complex for the kernel (%u instructions)",
-			       p->targets[0].text, p->ninsns);
-		diag_hint(&l->diag, e, endless ? "count a variable up to a constant in the loop's condition"
-					       : "split the probe, or unroll fewer times");
+		explain_limit(l, p, span);
 		return;
 	}
-	e = diag_error(&l->diag, (struct span){ at, at + 1 }, "verifier",
+	e = diag_error(&l->diag, span, "verifier",
 		       "the kernel's verifier refused the program of %s (%s); this is a bug of xbt's",
 		       p->targets[0].text, strerror(error));
 	diag_hint(&l->diag, e, "please report it with the script, `uname -r`, and these last lines of its log:\n%s",
