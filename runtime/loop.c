@@ -119,6 +119,17 @@ static void consume(struct session *s)
 		ring_buffer__consume(s->ring);
 }
 
+/* exit() was called. Its event may have found no room, or have a flood of others before it. */
+static bool exit_noted(struct session *s)
+{
+	for (uint32_t i = 0; i < s->image->ledger.n; i++)
+		if (s->image->ledger.v[i].kind == LEDGER_EXIT && s->ledger[i]) {
+			s->exit_status = (int)s->ledger[i];
+			return true;
+		}
+	return false;
+}
+
 void loop_signals(struct session *s)
 {
 	hold_signals(&s->waiting);
@@ -143,6 +154,7 @@ bool loop(struct session *s, struct child *child, pid_t pid)
 			ended = true;
 		ended |= child_ended(child);
 		consume(s);
+		s->done |= exit_noted(s);
 		if (ferror(s->out))
 			ended = true; /* nobody reads any more */
 	}

@@ -96,8 +96,7 @@ static void report(struct loaded *l)
 {
 	struct session *s = l->session;
 
-	loop_drain(s);
-	detach(l);
+	detach(l); /* first: a script may trace the very calls that print its events */
 	loop_drain(s);
 	run_special(l, "end");
 	loop_drain(s);

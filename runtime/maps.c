@@ -253,6 +253,7 @@ static void report_entry(const struct session *s, uint32_t i, FILE *err)
 		return;
 	switch (e->kind) {
 	case LEDGER_START:
+	case LEDGER_EXIT:
 	case LEDGER_MAP_LEN:
 		break;
 	case LEDGER_LOST_EVENTS:

@@ -185,6 +185,7 @@ bool format_next(struct str fmt, uint32_t *pos, struct conversion *);
 
 enum ledger_kind {
 	LEDGER_START,       /* not a loss: CLOCK_BOOTTIME ns when tracing began (`elapsed`) */
+	LEDGER_EXIT,        /* not a loss: 1 << 32 | status once exit() was called */
 	LEDGER_LOST_EVENTS, /* the ring buffer was full */
 	LEDGER_MAP_FULL,    /* an update found no room in `map` */
 	LEDGER_MAP_LEN,     /* not a loss: elements of `map` */
