@@ -153,13 +153,25 @@ static void warn_if_silent(struct script *s, struct attach_point *ap)
 			  STR_ARG(ap->spec), reason);
 }
 
+/* --check asks for no privilege: what can't be looked up is taken at its word, and said. */
+static void take_unchecked(struct script *s, struct attach_point *ap, const char *why)
+{
+	struct target *t = attach_target(s, ap, "%.*s:%.*s", STR_ARG(ap->part[0]), STR_ARG(ap->part[1]));
+
+	t->group = t->name = ""; /* no event has this name: no fields */
+	diag_warn(&s->diag, ap->at, "unchecked", "the event and its fields are not checked: %s", why);
+}
+
 static void expand_tracepoint(struct script *s, struct attach_point *ap, const char **why,
 			      const char **hint)
 {
 	struct expansion x = { s, ap };
 
-	if (!tracefs_root(&s->arena, why))
+	if (!tracefs_root(&s->arena, why)) {
+		if (s->check_only)
+			take_unchecked(s, ap, *why);
 		return;
+	}
 	tracefs_each(&s->arena, ap->part[0], ap->part[1], add_target, &x);
 	if (ap->targets.n)
 		warn_if_silent(s, ap);

@@ -42,6 +42,7 @@ static bool refuse(struct loaded *l, const char *what, const char *name, int err
 /* Per-CPU values of many CPUs that would take this much at once are allocated as keys come; kernels
  * before 6.1 can't do that in every program. */
 enum { PREALLOC_MAX = 64 << 20, RELEASE_NO_PREALLOC = 6 << 16 | 1 << 8 };
+enum { KEY_MAX_OLD = 512 }; /* of a hash before 5.11 (MAX_BPF_STACK, kernel/bpf/hashtab.c) */
 
 static uint32_t map_flags(const struct loaded *l, const struct image_map *m)
 {
@@ -69,6 +70,12 @@ static bool create_map(struct loaded *l, uint32_t index)
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = map_flags(l, m));
 	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size, m->max_entries, &opts);
 
+	if (fd < 0 && errno == E2BIG && m->key_size > KEY_MAX_OLD) {
+		fprintf(stderr, "xbt: error: the keys of @%s have %u bytes, and this kernel takes %d\n"
+			"  hint: BPFTRACE_MAX_STRLEN=%d in the environment makes its strings shorter\n",
+			m->name, m->key_size, KEY_MAX_OLD, KEY_MAX_OLD / 4);
+		return false;
+	}
 	if (fd < 0)
 		return refuse(l, "can't create map", m->name, errno);
 	l->session->map_fds[index] = fd;
