@@ -31,7 +31,7 @@ ref build_add(struct build *b, ref l, ref r)
 
 /* ---- joins --------------------------------------------------------------------------------------- */
 
-ref *vars_copy(const struct build *b)
+static ref *vars_copy(const struct build *b)
 {
 	ref *copy = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *copy);
 
@@ -39,12 +39,44 @@ ref *vars_copy(const struct build *b)
 	return copy;
 }
 
-struct way way_end(struct build *b, ref value)
+static struct way end_way(struct build *b, ref value)
 {
 	return (struct way){ ir_leave(b->fn), b->vars, value };
 }
 
-ref way_join(struct build *b, struct way x, struct way y)
+static struct fork start_fork(struct build *b, uint32_t then, uint32_t els, uint32_t mark)
+{
+	struct fork k = { .els = els, .mark = mark, .vars = vars_copy(b) };
+
+	ir_enter(b->fn, then);
+	return k;
+}
+
+struct fork fork_if(struct build *b, ref cond)
+{
+	uint32_t then = ir_block(b->fn), els = ir_block(b->fn), mark = ir_scope(b->fn);
+
+	ir_branch(b->fn, cond, then, els);
+	return start_fork(b, then, els, mark);
+}
+
+struct fork fork_on(struct build *b, struct node *cond)
+{
+	uint32_t then = ir_block(b->fn), els = ir_block(b->fn), mark = ir_scope(b->fn);
+
+	build_condition(b, cond, then, els);
+	return start_fork(b, then, els, mark);
+}
+
+void fork_else(struct build *b, struct fork *k, ref value)
+{
+	k->first = end_way(b, value);
+	ir_unscope(b->fn, k->mark);
+	b->vars = k->vars;
+	ir_enter(b->fn, k->els);
+}
+
+static ref join_ways(struct build *b, struct way x, struct way y)
 {
 	struct fn *f = b->fn;
 	uint32_t join = ir_block(f);
@@ -82,6 +114,14 @@ ref way_join(struct build *b, struct way x, struct way y)
 	for (uint32_t i = 0; i < phis.n; i++)
 		ir_place(f, join, phis.v[i]);
 	return value;
+}
+
+ref fork_join(struct build *b, struct fork *k, ref value)
+{
+	struct way second = end_way(b, value);
+
+	ir_unscope(b->fn, k->mark);
+	return join_ways(b, k->first, second);
 }
 
 /* ---- conditions ------------------------------------------------------------------------------------- */
@@ -130,22 +170,12 @@ void build_condition(struct build *b, struct node *n, uint32_t then, uint32_t el
 
 static void build_if(struct build *b, struct node *n)
 {
-	uint32_t then = ir_block(b->fn), els = ir_block(b->fn), mark = ir_scope(b->fn);
-	struct way x, y;
-	ref *before;
+	struct fork k = fork_on(b, n->cond.test);
 
-	build_condition(b, n->cond.test, then, els);
-	before = vars_copy(b);
-	ir_enter(b->fn, then);
 	build_list(b, n->cond.then);
-	x = way_end(b, 0);
-	ir_unscope(b->fn, mark);
-	b->vars = before;
-	ir_enter(b->fn, els);
+	fork_else(b, &k, 0);
 	build_list(b, n->cond.els);
-	y = way_end(b, 0);
-	ir_unscope(b->fn, mark);
-	way_join(b, x, y);
+	fork_join(b, &k, 0);
 }
 
 /* ---- loops ----------------------------------------------------------------------------------------------- */

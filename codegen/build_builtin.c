@@ -167,24 +167,14 @@ ref build_strftime(struct build *b, struct node *n, struct place to)
 /* At most `most`, whatever it is; as the verifier sees it, too. */
 static ref build_limit(struct build *b, ref v, uint32_t most)
 {
-	struct fn *f = b->fn;
-	uint32_t above = ir_block(f), within = ir_block(f), mark = ir_scope(f);
-	struct way x, y;
-	ref *before;
+	struct fork k;
 	int64_t known;
 
-	if (ir_is_const(f, v, &known))
-		return ir_const(f, (uint64_t)known > most ? most : known);
-	ir_branch(f, ir_append(f, OP_ULE, v, ir_const(f, most), 0, 8), within, above);
-	before = vars_copy(b);
-	ir_enter(f, within);
-	x = way_end(b, v);
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, above);
-	y = way_end(b, ir_const(f, most));
-	ir_unscope(f, mark);
-	return way_join(b, x, y);
+	if (ir_is_const(b->fn, v, &known))
+		return ir_const(b->fn, (uint64_t)known > most ? most : known);
+	k = fork_if(b, ir_append(b->fn, OP_ULE, v, ir_const(b->fn, most), 0, 8));
+	fork_else(b, &k, v);
+	return fork_join(b, &k, ir_const(b->fn, most));
 }
 
 void build_read_string(struct build *b, enum space space, struct place to, ref size, ref address)

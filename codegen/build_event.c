@@ -47,8 +47,7 @@ ref ledger_read(struct build *b, enum ledger_kind kind, const struct map *m)
 
 struct record {
 	ref address;
-	uint32_t lost, end, mark;
-	ref *vars;
+	struct fork got;
 };
 
 static struct event *new_event(struct build *b, struct node *n, enum event_kind kind)
@@ -62,35 +61,24 @@ static struct event *new_event(struct build *b, struct node *n, enum event_kind 
 static struct record record_begin(struct build *b, uint32_t size)
 {
 	struct fn *f = b->fn;
-	struct record r = { .lost = ir_block(f), .end = 0, .mark = ir_scope(f) };
-	uint32_t got = ir_block(f);
 	ref args[] = { ir_append(f, OP_MAPFD, 0, 0, IMAGE_RINGBUF, 8),
 		       ir_const(f, EVENT_HEADER + size), ir_const(f, 0) };
+	struct record r = { .address = ir_call(f, BPF_FUNC_ringbuf_reserve, 3, args) };
 
-	r.address = ir_call(f, BPF_FUNC_ringbuf_reserve, 3, args);
-	ir_branch(f, r.address, got, r.lost);
-	r.vars = vars_copy(b);
-	ir_enter(f, got);
+	r.got = fork_if(b, r.address);
 	ir_store(f, r.address, 0, ir_const(f, b->image->events.n - 1), 8);
 	return r;
 }
 
-static void record_end(struct build *b, const struct record *r)
+static void record_end(struct build *b, struct record *r)
 {
-	struct fn *f = b->fn;
-	ref args[] = { r->address, ir_const(f, 0) };
+	ref args[] = { r->address, ir_const(b->fn, 0) };
 	struct span nowhere = { 0, 0 };
-	struct way x, y;
 
-	ir_call(f, BPF_FUNC_ringbuf_submit, 2, args);
-	x = way_end(b, 0);
-	ir_unscope(f, r->mark);
-	b->vars = r->vars;
-	ir_enter(f, r->lost);
+	ir_call(b->fn, BPF_FUNC_ringbuf_submit, 2, args);
+	fork_else(b, &r->got, 0);
 	ledger_add(b, LEDGER_LOST_EVENTS, NULL, nowhere, 1);
-	y = way_end(b, 0);
-	ir_unscope(f, r->mark);
-	way_join(b, x, y);
+	fork_join(b, &r->got, 0);
 }
 
 static const struct type *tuple_of(struct build *b, struct node *args)

@@ -79,51 +79,27 @@ static ref lookup(struct build *b, const struct map *m, ref key)
 ref build_map_read(struct build *b, struct node *n)
 {
 	const struct map *m = n->map.map;
-	struct fn *f = b->fn;
-	uint32_t found, missing, mark;
-	struct way x, y;
-	ref *before;
+	struct fork k;
 	ref element;
 
 	if (m->storage == STORE_DIRECT)
-		return ir_load(f, direct_address(b, m), DIRECT_VALUE, 8);
+		return ir_load(b->fn, direct_address(b, m), DIRECT_VALUE, 8);
 	element = lookup(b, m, build_key(b, m, n->map.key));
-	found = ir_block(f);
-	missing = ir_block(f);
-	mark = ir_scope(f);
-	ir_branch(f, element, found, missing);
-	before = vars_copy(b);
-	ir_enter(f, found);
-	x = way_end(b, ir_load(f, element, 0, 8));
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, missing);
-	y = way_end(b, ir_const(f, 0));
-	ir_unscope(f, mark);
-	return way_join(b, x, y);
+	k = fork_if(b, element);
+	fork_else(b, &k, ir_load(b->fn, element, 0, 8));
+	return fork_join(b, &k, ir_const(b->fn, 0));
 }
 
 void build_map_read_into(struct build *b, struct node *n, struct place to)
 {
 	const struct map *m = n->map.map;
-	struct fn *f = b->fn;
-	uint32_t found = ir_block(f), missing = ir_block(f), mark = ir_scope(f);
-	struct way x, y;
-	ref *before;
 	ref element = lookup(b, m, build_key(b, m, n->map.key));
+	struct fork k = fork_if(b, element);
 
-	ir_branch(f, element, found, missing);
-	before = vars_copy(b);
-	ir_enter(f, found);
 	build_copy(b, to, (struct place){ element, 0, m->val });
-	x = way_end(b, 0);
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, missing);
+	fork_else(b, &k, 0);
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
-	y = way_end(b, 0);
-	ir_unscope(f, mark);
-	way_join(b, x, y);
+	fork_join(b, &k, 0);
 }
 
 /* ---- putting elements ---------------------------------------------------------------------------------------- */

@@ -152,23 +152,12 @@ void build_literal(struct build *b, struct place to, struct str text)
 
 static void build_cond_into(struct build *b, struct node *n, struct place to)
 {
-	struct fn *f = b->fn;
-	uint32_t then = ir_block(f), els = ir_block(f), mark = ir_scope(f);
-	struct way x, y;
-	ref *before;
+	struct fork k = fork_on(b, n->cond.test);
 
-	build_condition(b, n->cond.test, then, els);
-	before = vars_copy(b);
-	ir_enter(f, then);
 	build_into(b, n->cond.then, to);
-	x = way_end(b, 0);
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, els);
+	fork_else(b, &k, 0);
 	build_into(b, n->cond.els, to);
-	y = way_end(b, 0);
-	ir_unscope(f, mark);
-	way_join(b, x, y);
+	fork_join(b, &k, 0);
 }
 
 /* Where a __data_loc field's bytes are: the low half of the word is the offset in the record. */

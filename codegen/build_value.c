@@ -20,25 +20,15 @@ static bool unsigned_side(const struct build *b, const struct node *n)
 
 static ref build_divide(struct build *b, struct node *at, enum op op, ref l, ref r)
 {
-	struct fn *f = b->fn;
-	uint32_t fine = ir_block(f), zero = ir_block(f), mark = ir_scope(f);
-	struct way x, y;
-	ref *before;
+	struct fork k;
 	int64_t v;
 
-	if (ir_is_const(f, r, &v) && v)
-		return ir_append(f, op, l, r, 0, 8);
-	ir_branch(f, r, fine, zero);
-	before = vars_copy(b);
-	ir_enter(f, fine);
-	x = way_end(b, ir_append(f, op, l, r, 0, 8));
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, zero);
+	if (ir_is_const(b->fn, r, &v) && v)
+		return ir_append(b->fn, op, l, r, 0, 8);
+	k = fork_if(b, r);
+	fork_else(b, &k, ir_append(b->fn, op, l, r, 0, 8));
 	ledger_add(b, LEDGER_DIV_ZERO, NULL, at->at, 1);
-	y = way_end(b, ir_const(f, 1));
-	ir_unscope(f, mark);
-	return way_join(b, x, y);
+	return fork_join(b, &k, ir_const(b->fn, 1));
 }
 
 ref build_operator(struct build *b, struct node *at, enum operator op, ref l, ref r,
@@ -78,28 +68,21 @@ ref build_comparison(struct build *b, struct node *n)
 	return ir_append(b->fn, op, swapped ? r : l, swapped ? l : r, 0, 8);
 }
 
+static ref as_bool(struct build *b, struct node *n)
+{
+	return ir_append(b->fn, OP_NE, build_value(b, n), ir_const(b->fn, 0), 0, 8);
+}
+
 /* The right side runs only if the left one leaves it open. */
 static ref build_logical(struct build *b, struct node *n)
 {
-	struct fn *f = b->fn;
 	bool is_and = n->bin.op == O_LAND;
-	uint32_t right = ir_block(f), skip = ir_block(f), mark;
-	struct way x, y;
-	ref *before;
-	ref value;
+	struct fork k = fork_on(b, n->bin.l);
+	ref first = is_and ? as_bool(b, n->bin.r) : ir_const(b->fn, 1), second;
 
-	build_condition(b, n->bin.l, is_and ? right : skip, is_and ? skip : right);
-	mark = ir_scope(f);
-	before = vars_copy(b);
-	ir_enter(f, right);
-	value = build_value(b, n->bin.r);
-	x = way_end(b, ir_append(f, OP_NE, value, ir_const(f, 0), 0, 8));
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, skip);
-	y = way_end(b, ir_const(f, !is_and));
-	ir_unscope(f, mark);
-	return way_join(b, x, y);
+	fork_else(b, &k, first);
+	second = is_and ? ir_const(b->fn, 0) : as_bool(b, n->bin.r);
+	return fork_join(b, &k, second);
 }
 
 static ref build_binary(struct build *b, struct node *n)
@@ -199,21 +182,12 @@ static ref build_step(struct build *b, struct node *n)
 
 static ref build_cond(struct build *b, struct node *n)
 {
-	struct fn *f = b->fn;
-	uint32_t then = ir_block(f), els = ir_block(f), mark = ir_scope(f);
-	struct way x, y;
-	ref *before;
+	struct fork k = fork_on(b, n->cond.test);
+	ref second;
 
-	build_condition(b, n->cond.test, then, els);
-	before = vars_copy(b);
-	ir_enter(f, then);
-	x = way_end(b, build_value(b, n->cond.then));
-	ir_unscope(f, mark);
-	b->vars = before;
-	ir_enter(f, els);
-	y = way_end(b, build_value(b, n->cond.els));
-	ir_unscope(f, mark);
-	return way_join(b, x, y);
+	fork_else(b, &k, build_value(b, n->cond.then));
+	second = build_value(b, n->cond.els);
+	return fork_join(b, &k, second);
 }
 
 /* ---- fields and elements ----------------------------------------------------------------------------------- */

@@ -54,18 +54,23 @@ struct build {
 void build_list(struct build *, struct node *);
 /* Branches on a condition; short-circuits become jumps. */
 void build_condition(struct build *, struct node *, uint32_t then, uint32_t els);
-/* Two ways that join: each side's open block and variables. The result is where to go on. */
+/* Two ways that meet again, each with an open block, variables and (of an expression) a value. */
 struct way {
 	uint32_t block;
-	ref *vars;
-	ref value; /* of an expression; 0: none */
+	ref *vars, value;
 };
-/* Ends a way: leaves its block open and remembers the variables. */
-struct way way_end(struct build *, ref value);
-/* Joins two ways; returns the joint value (0 if they had none). */
-ref way_join(struct build *, struct way, struct way);
-/* A copy of the variables, to start the other way from. */
-ref *vars_copy(const struct build *);
+struct fork {
+	uint32_t els, mark;
+	ref *vars; /* as they were before */
+	struct way first;
+};
+/* Builds the branch; what follows is the way on which the condition (a value, or a node) holds. */
+struct fork fork_if(struct build *, ref cond);
+struct fork fork_on(struct build *, struct node *cond);
+/* The other way begins; the first one's value was this (0: none). */
+void fork_else(struct build *, struct fork *, ref value);
+/* Both meet; returns their joint value. */
+ref fork_join(struct build *, struct fork *, ref value);
 void build_finish(struct build *);
 
 /* ---- build_value.c: scalars ---------------------------------------------------------------------- */
