@@ -43,6 +43,39 @@ static bool dump_wanted(const struct dumps *d, const char *stage)
 	return false;
 }
 
+static bool is_stage(struct str name)
+{
+	if (str_is(name, "all") || str_is(name, "events"))
+		return true;
+	for (size_t i = 0; i < LEN(front); i++)
+		if (str_is(name, front[i].name))
+			return true;
+	for (size_t i = 0; back_stages[i]; i++)
+		if (str_is(name, back_stages[i]))
+			return true;
+	return false;
+}
+
+/* Every word of -d must be a stage; the list of them is the error. */
+static bool stages_known(const char *stages)
+{
+	for (const char *p = stages; p && *p;) {
+		struct str name = { p, (uint32_t)strcspn(p, ",") };
+
+		if (!is_stage(name)) {
+			fprintf(stderr, "xbt: error: -d: no stage '%.*s'; there are", STR_ARG(name));
+			for (size_t i = 0; i < LEN(front); i++)
+				fprintf(stderr, " %s", front[i].name);
+			for (size_t i = 0; back_stages[i]; i++)
+				fprintf(stderr, " %s", back_stages[i]);
+			fputs(" events all\n", stderr);
+			return false;
+		}
+		p += name.len + (p[name.len] == ',');
+	}
+	return true;
+}
+
 /* Types are shown where they say something. */
 static const char *shown_type(struct arena *a, const struct type *t)
 {
@@ -231,6 +264,8 @@ static int compile_and_run(const struct options *o)
 	FILE *out = NULL;
 	int status = 1;
 
+	if (!stages_known(o->stages))
+		return 1;
 	script_init(&s, o);
 	if (read_script(&s, o))
 		image = compile(&s, &dumps);

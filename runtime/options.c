@@ -27,7 +27,7 @@ static const struct {
 	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
 	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
-	{ 'd', NULL, "STAGE", "print what a stage leaves: ast, types, plan, build, prune, lower, allocate, emit, events, all" },
+	{ 'd', NULL, "STAGE", "print what a stage leaves (ast, expand, names, types, check, plan, build, prune, lower, allocate, emit, events, all) and run nothing" },
 	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege" },
 	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
