@@ -113,6 +113,20 @@ static void report_missing(struct script *s, const struct missing *m, bool other
 		diag_hint(&s->diag, e, "%s", m->hint);
 }
 
+/* Reported once, where it is passed. */
+static void too_many(struct script *s, struct span at)
+{
+	uint32_t e;
+
+	if (s->too_many)
+		return;
+	s->too_many = true;
+	e = diag_error(&s->diag, at, "too-many-probes",
+		       "%u functions or events are matched by now; at most %u may be", s->ntargets,
+		       s->config.max_probes);
+	diag_hint(&s->diag, e, "BPFTRACE_MAX_PROBES in the environment allows more");
+}
+
 static void expand_probe(struct script *s, struct node *n)
 {
 	struct probe *p = arena_alloc(&s->arena, sizeof *p);
@@ -140,18 +154,14 @@ static void expand_probe(struct script *s, struct node *n)
 	}
 	for (uint32_t i = 0; i < missing.n; i++)
 		report_missing(s, &missing.v[i], found > 0);
-	if (found > s->config.max_probes) {
-		uint32_t e = diag_error(&s->diag, n->probe.points->at, "too-many-probes",
-					"%u functions or events match; at most %u may", found,
-					s->config.max_probes);
-
-		diag_hint(&s->diag, e, "BPFTRACE_MAX_PROBES=%u in the environment allows it", found);
-	}
+	s->ntargets += found;
+	if (s->ntargets > s->config.max_probes)
+		too_many(s, n->probe.points->at);
 	*vec_push(&s->arena, &s->probes) = p;
 }
 
 void expand(struct script *s)
 {
-	for (struct node *n = s->program; n; n = n->next)
+	for (struct node *n = s->program; n && !s->too_many; n = n->next)
 		expand_probe(s, n);
 }

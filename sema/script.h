@@ -84,6 +84,8 @@ struct script {
 	pid_t pid;               /* -p; -1: none */
 	struct node *program;
 	VEC(struct probe *) probes;
+	uint32_t ntargets;       /* of all probes */
+	bool too_many;           /* more than config.max_probes: reported */
 	VEC(struct map *) maps;
 	struct table map_by_name;
 };
