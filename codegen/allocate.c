@@ -36,7 +36,7 @@ struct allocation {
 	VEC(ref) active;
 	uint32_t usable;     /* bitmap of registers */
 	bool may_spill;
-	uint32_t spills;
+	VEC(uint32_t) spills; /* stack slots: where the last value in each ends */
 	const char *mode;
 	uint32_t random;
 };
@@ -249,12 +249,19 @@ static int pick(struct allocation *a, const struct interval *v, uint32_t set)
 	return __builtin_ctz(set);
 }
 
+/* A stack slot whose last value was dead before this one began serves again. */
 static void spill(struct allocation *a, ref r)
 {
 	struct ins *i = &a->fn->ins.v[r];
+	uint32_t k = 0;
 
+	while (k < a->spills.n && a->spills.v[k] >= i->beg)
+		k++;
+	if (k == a->spills.n)
+		vec_push(a->fn->arena, &a->spills);
+	a->spills.v[k] = i->end;
 	i->reg = -1;
-	i->spill = ++a->spills;
+	i->spill = k + 1;
 }
 
 /* Of the active values and this one, the one that ends last goes to the stack. */
@@ -333,7 +340,7 @@ static void lay_out_stack(struct allocation *a)
 {
 	struct fn *f = a->fn;
 	bool *used = arena_alloc(f->arena, f->slots.n + 1);
-	uint32_t top = a->spills * SLOT_SIZE;
+	uint32_t top = a->spills.n * SLOT_SIZE;
 
 	mark_slots(f, used);
 	for (uint32_t n = 0; n < f->slots.n; n++) {
