@@ -746,7 +746,7 @@ static void check_node(struct node *n, void *ctx)
 		check_literal(c, n);
 		break;
 	case N_PARAM:
-		if (n->num > c->s->params_n)
+		if (n->num > c->s->params_n && !c->s->counts_params)
 			diag_warn(&c->s->diag, n->at, "param-missing",
 				  "$%llu was not given: it is 0 and the empty string",
 				  (unsigned long long)n->num);

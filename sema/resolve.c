@@ -154,6 +154,9 @@ static void resolve_node(struct node *n, void *ctx)
 	case N_VAR:
 		resolve_var(c, n);
 		return;
+	case N_NPARAMS:
+		c->s->counts_params = true;
+		return;
 	case N_ASSIGN:
 		resolve_assign(c, n);
 		return;

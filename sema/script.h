@@ -81,6 +81,7 @@ struct script {
 	bool check_only;         /* --check: facts that need privilege may be missing */
 	uint32_t params_n;
 	char *const *params;     /* $1, $2, ... */
+	bool counts_params;      /* the script looks at $# itself */
 	pid_t pid;               /* -p; -1: none */
 	struct node *program;
 	VEC(struct probe *) probes;
