@@ -61,14 +61,19 @@ steal_ticks() { awk '/^cpu[0-9]/ { print substr($1, 4), $9 }' /proc/stat; }
 lab_tracefs=/sys/kernel/tracing
 lab_instance=$lab_tracefs/instances/lab
 
-# kprobe_count_start FUNC: counts the calls of a kernel function from now on.
-# Status 1 if no kprobe can be had there. Several functions at once are fine.
-kprobe_count_start() {
+# kprobe_ready FUNC: makes ready to count the calls of a kernel function. Status 1 if no
+# kprobe can be had there. Several functions at once are fine.
+kprobe_ready() {
 	[ -d "$lab_instance" ] ||
 		{ mkdir "$lab_instance" && echo 0 >"$lab_instance/tracing_on"; } || return 1
 	echo "p:lab/$(lab_event "$1") $1" 2>/dev/null >>"$lab_tracefs/kprobe_events" || return 1
 	lab_last_kprobe=$1
-	echo 1 >"$lab_instance/events/lab/$(lab_event "$1")/enable"
+	lab_switch=$lab_instance/events/lab/$(lab_event "$1")/enable
+}
+
+# kprobe_count_start FUNC: counts from now on.
+kprobe_count_start() {
+	kprobe_ready "$1" && echo 1 >"$lab_switch"
 }
 
 # Event names have no dots, function names (foo.part.0) may.
@@ -131,14 +136,19 @@ hist_stop() {
 	}' >"${1:-/dev/stdout}"
 }
 
-# event_count_start CATEGORY:EVENT [FILTER]: counts a tracepoint in total, on any
+# event_ready CATEGORY:EVENT [FILTER]: makes ready to count a tracepoint in total, on any
 # kernel, from what its ring buffer says of itself. One at a time.
-event_count_start() {
+event_ready() {
 	[ -d "$lab_instance-event" ] || mkdir "$lab_instance-event" || return 1
 	lab_counted=$lab_instance-event/events/$(printf '%s' "$1" | tr : /)
 	echo >"$lab_instance-event/trace"
 	echo "${2:-0}" 2>/dev/null >"$lab_counted/filter" || return 1
-	echo 1 2>/dev/null >"$lab_counted/enable"
+	lab_switch=$lab_counted/enable
+}
+
+# event_count_start CATEGORY:EVENT [FILTER]: counts from now on.
+event_count_start() {
+	event_ready "$@" && echo 1 2>/dev/null >"$lab_switch"
 }
 
 # event_count_stop: ends it, and sets event_count and event_lost (what the buffer
@@ -175,6 +185,35 @@ wait_attached() {
 		lab_tries=$((lab_tries - 1))
 		sleep 0.1
 	done
+}
+
+# window FILE PID SECONDS: when the tracer PID, which writes to FILE, has attached, lets the
+# oracle that was made ready last count while programs are forked and executed for so many
+# seconds, and ends the tracer at once. All in one process, so that what the test itself does
+# is not counted by one and missed by the other. Status 1 if the tracer does not attach.
+window() {
+	perl -e '
+		my ($file, $pid, $seconds, $switch) = @ARGV;
+		sub set { open my $f, ">", $switch or die "$switch: $!\n"; syswrite $f, $_[0]; }
+		my $attached;
+		for (1 .. 3000) {
+			open my $f, "<", $file or die "$file: $!\n";
+			$attached = grep /^__BPFTRACE_NOTIFY_PROBES_ATTACHED$/, <$f>;
+			last if $attached;
+			select undef, undef, undef, 0.02;
+		}
+		exit 1 unless $attached;
+		set(1);
+		my $end = time + $seconds;
+		while (time < $end) {
+			my $child = fork;
+			exec "/bin/true" unless $child;
+			waitpid $child, 0;
+		}
+		set(0);
+		kill "INT", $pid;
+		# The end of a process is work for the hypervisor: not before the tracer is gone.
+		select undef, undef, undef, 1;' "$1" "$2" "$3" "$lab_switch"
 }
 
 # --- workloads -------------------------------------------------------------------------

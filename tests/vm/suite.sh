@@ -1,0 +1,240 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# suite.sh PART...: the tests that need a kernel with kprobes, or Xen; run inside a guest of
+# the lab, all that a kernel has to show in one boot.
+#
+#	plain	kprobes and kretprobes, signals, -c, #!, what is left behind
+#	xen	the scripts for Xen guests against the kernel's own counts; the scripts of 2019
+#	short	xenhyper, cpustolen and xenupcall only (kernels other than 6.1)
+#	steal	cpustolen against /proc/stat: two virtual CPUs on one physical CPU
+#
+# Knows: scripts/, and lib.sh's oracles: tracefs kprobes and hist triggers, /proc/stat.
+# Needs: $XBT (./xbt), root in the guest. An oracle's window lies inside xbt's, so xbt may
+#   have counted a little more: what the shell and xbt itself did at the edges.
+# Leaves: a line for each test and the summary; status 1 if any failed.
+cd "$(dirname "$0")/../.." || exit
+. tests/vm/lib.sh
+XBT=${XBT:-./xbt}
+dir=$(mktemp -d)
+trap 'lab_cleanup; rm -rf "$dir"' EXIT
+out=$dir/out err=$dir/err
+
+# start ARGS: xbt in the background, attached when this returns.
+start() {
+	: >"$out"
+	__BPFTRACE_NOTIFY_PROBES_ATTACHED=1 "$XBT" "$@" >"$out" 2>"$err" &
+	tracer=$!
+	wait_attached "$out" 60 || { bad "start $*" "not attached: $(cat "$err")"; return 1; }
+}
+
+# measure SECONDS ARGS: xbt and the oracle that was made ready, over the same work.
+measure() {
+	seconds=$1
+	shift
+	: >"$out"
+	__BPFTRACE_NOTIFY_PROBES_ATTACHED=1 "$XBT" "$@" >"$out" 2>"$err" &
+	tracer=$!
+	window "$out" $tracer "$seconds" || { bad "start $*" "not attached: $(cat "$err")"; kill -KILL $tracer; }
+	wait $tracer
+	status=$?
+}
+
+# stop [SIGNAL]: ends it; its status is in $status.
+stop() {
+	kill -"${1:-INT}" $tracer 2>/dev/null
+	wait $tracer
+	status=$?
+}
+
+# The value of a map's element in the output: value '@[mmu_update]'. 0 if it is not there.
+value() { awk -v key="$1: " 'index($0, key) == 1 { v = substr($0, length(key) + 1) } END { print v + 0 }' "$out"; }
+# The sum of all values of the lines that begin so (a map's elements).
+total() { awk -v key="$1" 'index($0, key) == 1 { n += $NF } END { print n + 0 }' "$out"; }
+# The number of values in a histogram: the counts of its rows.
+hist_total() { sed -n "/^@$1:/,/^\$/p" "$out" | awk -F'|' 'NF > 2 { n = split($1, w, " "); t += w[n] } END { print t + 0 }'; }
+
+# covers NAME GOT ORACLE: at least what the oracle saw, and at most 1 % and 60 more: the tracer
+# attaches before the oracle begins, and detaches after it ended.
+covers() {
+	if [ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $3 / 100 + 60)) ] && [ "$3" -gt 0 ]; then
+		ok "$1 ($2, $3)"
+	else
+		bad "$1" "$2, and the kernel's own count is $3"
+	fi
+}
+
+# The function that an upcall of a paravirtual guest enters on this kernel.
+upcall() {
+	case $(kernel_line) in
+	5.*) echo __xen_evtchn_do_upcall ;;
+	*) echo xen_evtchn_do_upcall ;;
+	esac
+}
+
+# --- any kernel with kprobes -----------------------------------------------------------------
+
+nothing_left() {
+	kprobes=$(cat /sys/kernel/tracing/kprobe_events)
+	# Perf's own kprobes show in the list of the kernel's, if anywhere.
+	list=$(grep -c -v -i disabled /sys/kernel/debug/kprobes/list 2>/dev/null)
+	equal "$1: no kprobe is left" "${list:-0}$kprobes" 0
+}
+
+test_kprobes() {
+	start -e 'kprobe:vfs_read { @k[comm] = count(); @size = sum(arg2); } kretprobe:vfs_read { @r = count(); @f[func] = count(); } kprobe:vfs_rea*, kprobe:vfs_write { @p[probe] = count(); }'
+	kprobe_count_start vfs_read
+	dd if=/dev/zero of=/dev/null bs=7 count=500 2>/dev/null
+	kprobe_count_stop
+	stop
+	covers "kprobe:vfs_read" "$(total '@k[')" $kprobe_count
+	[ "$(value '@k[dd]')" -ge 500 ] && ok "kprobe: comm" || bad "kprobe: comm" "$(cat "$out")"
+	[ "$(value '@size')" -ge 3500 ] && ok "kprobe: arg2" || bad "kprobe: arg2" "$(cat "$out")"
+	near "kretprobe:vfs_read" "$(value '@r')" "$(total '@k[')" 1 3
+	equal "func of a kretprobe" "$(value '@f[vfs_read]')" "$(value '@r')"
+	near "wildcard, probe" "$(value '@p[kprobe:vfs_read]')" "$(total '@k[')" 1 3
+	nothing_left "kprobes"
+}
+
+test_missing() {
+	"$XBT" -e 'kprobe:vfs_raed { }' >"$out" 2>"$err"
+	equal "a missing function: status" $? 1
+	grep -q "did you mean 'kprobe:vfs_read'" "$err" && ok "a missing function: hint" || bad "a missing function: hint" "$(cat "$err")"
+	"$XBT" -e 'kprobe:vfs_raed, kprobe:vfs_read { exit(); } interval:ms:200 { exit(); }' >"$out" 2>"$err"
+	equal "one of two missing: status" $? 0
+	grep -q "warning: kprobe:vfs_raed" "$err" && ok "one of two missing: warning" || bad "one of two missing: warning" "$(cat "$err")"
+	"$XBT" -e 'kprobe:asm_exc_page_fault { }' >"$out" 2>"$err"
+	equal "a function that can't be probed: status" $? 1
+	grep -q "can't attach to kprobe:asm_exc_page_fault" "$err" && ok "a function that can't be probed" || bad "a function that can't be probed" "$(cat "$err")"
+	nothing_left "errors"
+}
+
+test_signals() {
+	for signal in INT TERM; do
+		start -e 'kprobe:vfs_read { @ = count(); } END { printf("end\n"); }'
+		cat /etc/hostname >/dev/null
+		stop $signal
+		equal "SIG$signal: status" $status 0
+		grep -qx end "$out" && grep -q '^@: ' "$out" && ok "SIG$signal: END and maps" || bad "SIG$signal: END and maps" "$(cat "$out")"
+	done
+	nothing_left "signals"
+}
+
+test_command() {
+	"$XBT" -q -e 'kprobe:vfs_write /comm == "dd"/ { @ = count(); }' -c 'dd if=/dev/zero of=/dev/null bs=1 count=321' >"$out" 2>"$err"
+	[ "$(value '@')" -ge 321 ] && ok "-c: from start to end" || bad "-c: from start to end" "$(cat "$out" "$err")"
+	sh -c 'sleep 1; exec dd if=/dev/zero of=/dev/null bs=1 count=123' 2>/dev/null &
+	"$XBT" -q -p $! -e 'kprobe:vfs_write { @[comm] = count(); }' >"$out" 2>"$err"
+	equal "-p: that process only, to its end" "$(grep -c '^@\[' "$out") $(($(value '@[dd]') >= 123))" "1 1"
+	printf '#!/usr/bin/env xbt\nBEGIN { printf("%%d %%s\\n", $1, str($2)); exit(); }\n' >"$dir/first.bt"
+	chmod +x "$dir/first.bt"
+	cp "$XBT" "$dir/xbt"
+	equal "#!/usr/bin/env xbt" "$(PATH=$dir:$PATH "$dir/first.bt" 42 word 2>/dev/null | head -n 1)" "42 word"
+}
+
+# --- Xen ---------------------------------------------------------------------------------------
+
+# Acceptance: the same work of one process, counted by xenhyper.bt and by the kernel.
+test_xenhyper_single() {
+	hist_available || { skip "xenhyper = hist trigger" "this kernel has no hist triggers"; return; }
+	single_start 60
+	start -p $single_pid scripts/xenhyper.bt
+	hist_start xen:xen_mc_entry op "common_pid == $single_pid"
+	single_go
+	hist_stop "$dir/hist"
+	wait $tracer
+	xbt_ops=$(sed -n 's/^@\[\(.*\)\]: \(.*\)/\1 \2/p' "$out" | sort | tr '\n' ' ')
+	kernel_ops=$(sed 's/^1 /mmu_update /; s/^3 /stack_switch /; s/^14 /update_va_mapping /; s/^26 /mmuext_op /' "$dir/hist" | sort | tr '\n' ' ')
+	equal "xenhyper of one process = hist trigger ($xbt_ops)" "$xbt_ops" "$kernel_ops"
+}
+
+test_xenhyper() {
+	event_ready xen:xen_mc_entry
+	measure 4 scripts/xenhyper.bt
+	event_count_stop
+	covers "xenhyper, everybody" "$(total '@[')" "$event_count"
+	names=$(sed -n 's/^@\[\(.*\)\]: .*/\1/p' "$out" | sort | tr '\n' ' ')
+	equal "xenhyper's operations" "$names" "mmu_update mmuext_op stack_switch update_va_mapping "
+	equal "xenhyper: no number without a name" "$(grep -c '^@number' "$out")" 0
+}
+
+test_xenmcidx() {
+	event_ready xen:xen_mc_entry
+	measure 4 scripts/xenmcidx.bt 1000
+	event_count_stop
+	covers "xenmcidx: sum over flushes = entries" "$(value '@entries')" "$event_count"
+	start scripts/xenmcidx.bt
+	workload 3
+	stop
+	[ "$(grep -c '^[0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' "$out")" -ge 2 ] && ok "xenmcidx: intervals" || bad "xenmcidx: intervals" "$(cat "$out")"
+}
+
+test_latencies() {
+	kprobe_ready xen_mc_flush
+	measure 3 scripts/xenflush-lat.bt
+	kprobe_count_stop
+	covers "xenflush-lat: flushes" "$(hist_total ns)" $kprobe_count
+	kprobe_ready "$(upcall)"
+	measure 3 scripts/xenupcall-lat.bt
+	kprobe_count_stop
+	covers "xenupcall-lat: upcalls" "$(hist_total ns)" $kprobe_count
+}
+
+# What the kernel did not run xbt for, it says itself.
+missed() { sed -n 's/^xbt: \([0-9]*\) firings missed.*/\1/p' "$err" | grep . || echo 0; }
+
+test_xenupcall() {
+	kprobe_ready "$(upcall)"
+	measure 3 scripts/xenupcall.bt
+	kprobe_count_stop
+	covers "xenupcall: each upcall once" $(($(total '@[') + $(missed))) $kprobe_count
+}
+
+test_cpustolen() {
+	kprobe_ready xen_steal_clock
+	measure 3 scripts/cpustolen.bt
+	kprobe_count_stop
+	# The first look has nothing to be compared with.
+	covers "cpustolen: looks at the steal clock" $(($(hist_total stolen_us) + 1)) $kprobe_count
+	equal "cpustolen: nothing negative" "$(grep -c -e '(\.\.\., 0)' -e ': -' "$out")" 0
+}
+
+# The two scripts in their form of 2019, as they are.
+test_2019() {
+	start tests/vm/xenhyper-2019.bt
+	workload 2
+	stop
+	equal "xenhyper of 2019: status" $status 0
+	[ "$(total '@[')" -gt 100 ] && ok "xenhyper of 2019" || bad "xenhyper of 2019" "$(cat "$out" "$err")"
+	equal "xenhyper of 2019: its names" "$(sed -n 's/^@\[\(.*\)\]: .*/\1/p' "$out" | sort | tr '\n' ' ')" "acm_op mmu_update set_timer_op stack_switch "
+	start tests/vm/cpustolen-2019.bt
+	workload 2
+	stop
+	[ "$(hist_total stolen_us)" -gt 10 ] && ok "cpustolen of 2019" || bad "cpustolen of 2019" "$(cat "$out" "$err")"
+}
+
+# Both within one tick for each CPU, and 2 %.
+test_steal() {
+	start scripts/cpustolen.bt
+	steal_ticks >"$dir/before"
+	busy 2 6
+	steal_ticks >"$dir/after"
+	stop
+	while read -r cpu before; do
+		after=$(awk -v cpu="$cpu" '$1 == cpu { print $2 }' "$dir/after")
+		near "stolen from CPU $cpu, us" $(($(value "@total_ns[$cpu]") / 1000)) $(((after - before) * 10000)) 2 10000
+	done <"$dir/before"
+	[ "$(wc -l <"$dir/before")" -ge 2 ] && ok "two CPUs" || bad "two CPUs" "$(cat "$dir/before")"
+	[ "$(total '@total_ns')" -gt 1000000000 ] && ok "something was stolen" || bad "something was stolen" "$(cat "$out")"
+}
+
+for part; do
+	case $part in
+	plain) test_kprobes; test_missing; test_signals; test_command ;;
+	xen) test_xenhyper_single; test_xenhyper; test_xenmcidx; test_latencies; test_xenupcall; test_cpustolen; test_2019 ;;
+	short) test_xenhyper_single; test_xenhyper; test_cpustolen; test_xenupcall ;;
+	steal) test_steal ;;
+	*) bad "$part" "no such part" ;;
+	esac
+done
+finish
