@@ -141,9 +141,13 @@ hist_stop() {
 event_ready() {
 	[ -d "$lab_instance-event" ] || mkdir "$lab_instance-event" || return 1
 	lab_counted=$lab_instance-event/events/$(printf '%s' "$1" | tr : /)
-	echo >"$lab_instance-event/trace"
+	# The switch is the ring buffer's, not the event's: to switch an event is to patch the
+	# kernel's text, some hundred hypercalls under Xen.
+	lab_switch=$lab_instance-event/tracing_on
+	echo 0 >"$lab_switch"
 	echo "${2:-0}" 2>/dev/null >"$lab_counted/filter" || return 1
-	lab_switch=$lab_counted/enable
+	echo 1 2>/dev/null >"$lab_counted/enable" || return 1
+	echo >"$lab_instance-event/trace"
 }
 
 # event_count_start CATEGORY:EVENT [FILTER]: counts from now on.
@@ -154,6 +158,7 @@ event_count_start() {
 # event_count_stop: ends it, and sets event_count and event_lost (what the buffer
 # had no room for, even by overwriting).
 event_count_stop() {
+	echo 0 >"$lab_instance-event/tracing_on"
 	echo 0 >"$lab_counted/enable"
 	echo 0 >"$lab_counted/filter"
 	event_count=$(cat "$lab_instance-event"/per_cpu/cpu*/stats |
@@ -187,33 +192,54 @@ wait_attached() {
 	done
 }
 
-# window FILE PID SECONDS: when the tracer PID, which writes to FILE, has attached, lets the
-# oracle that was made ready last count while programs are forked and executed for so many
-# seconds, and ends the tracer at once. All in one process, so that what the test itself does
-# is not counted by one and missed by the other. Status 1 if the tracer does not attach.
+# window OUT ERR SECONDS TRACER...: starts the tracer, and when it has attached lets the oracle
+# that was made ready last count while programs are forked and executed for so many seconds;
+# then ends the tracer at once. All in one process that has started before, and ends after, so
+# that what the test itself does is not counted by one and missed by the other. Its status is
+# the tracer's; 99 if that does not attach. With lab_switch=FILE.stat it leaves /proc/stat as it
+# was at both ends in FILE.stat.1 and .0 instead; with lab_busy=N the work is N busy loops.
 window() {
 	perl -e '
-		my ($file, $pid, $seconds, $switch) = @ARGV;
-		sub set { open my $f, ">", $switch or die "$switch: $!\n"; syswrite $f, $_[0]; }
+		my ($switch, $busy, $out, $err, $seconds, @tracer) = @ARGV;
+		sub set {
+			my $stat = "";
+			if ($switch =~ /\.stat$/) {
+				open my $in, "<", "/proc/stat" or die "/proc/stat: $!\n";
+				sysread $in, $stat, 65536;
+			}
+			open my $f, ">", $stat ? "$switch.$_[0]" : $switch or die "$switch: $!\n";
+			syswrite $f, $stat || $_[0];
+		}
+		my $pid = fork;
+		if (!$pid) {
+			$ENV{__BPFTRACE_NOTIFY_PROBES_ATTACHED} = 1;
+			open STDOUT, ">", $out or die "$out: $!\n";
+			open STDERR, ">", $err or die "$err: $!\n";
+			exec @tracer;
+		}
 		my $attached;
 		for (1 .. 3000) {
-			open my $f, "<", $file or die "$file: $!\n";
+			select undef, undef, undef, 0.02;
+			open my $f, "<", $out or next;
 			$attached = grep /^__BPFTRACE_NOTIFY_PROBES_ATTACHED$/, <$f>;
 			last if $attached;
-			select undef, undef, undef, 0.02;
 		}
-		exit 1 unless $attached;
-		set(1);
-		my $end = time + $seconds;
-		while (time < $end) {
-			my $child = fork;
-			exec "/bin/true" unless $child;
-			waitpid $child, 0;
+		if ($attached) {
+			set(1);
+			my $end = time + $seconds;
+			my @busy = map { my $child = fork; unless ($child) { 1 while 1 } $child } 1 .. $busy;
+			while (time < $end) {
+				select undef, undef, undef, $end - time if $busy;
+				my $child = $busy ? 0 : fork;
+				exec "/bin/true" unless $child || $busy;
+				waitpid $child, 0 if $child;
+			}
+			set(0);
+			kill "KILL", @busy;
 		}
-		set(0);
 		kill "INT", $pid;
-		# The end of a process is work for the hypervisor: not before the tracer is gone.
-		select undef, undef, undef, 1;' "$1" "$2" "$3" "$lab_switch"
+		waitpid $pid, 0;
+		exit($attached ? $? >> 8 : 99);' "$lab_switch" "${lab_busy:-0}" "$@"
 }
 
 # --- workloads -------------------------------------------------------------------------
