@@ -51,9 +51,57 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
-clean:
-	rm -rf $(B) $(BIN)
+clean: ## remove what make made
+	rm -rf $(B) $(BIN) $(STATIC)
 
--include $(OBJ:.o=.d) $(MAIN:.o=.d)
+# ---- install ------------------------------------------------------------------------------
 
-.PHONY: clean
+STRIP   ?= strip
+bindir  ?= $(prefix)/bin
+mandir  ?= $(prefix)/share/man
+datadir ?= $(prefix)/share/xbt
+
+install: $(BIN) ## install binary, man page and scripts under prefix (/usr/local); DESTDIR is honoured
+	install -D -m 755 -s --strip-program='$(STRIP)' $(BIN) '$(DESTDIR)$(bindir)/xbt'
+	install -D -m 644 runtime/xbt.1 '$(DESTDIR)$(mandir)/man1/xbt.1'
+	install -d '$(DESTDIR)$(datadir)/scripts'
+	install -m 755 scripts/* '$(DESTDIR)$(datadir)/scripts'
+
+uninstall: ## remove what install put there
+	rm -f '$(DESTDIR)$(bindir)/xbt' '$(DESTDIR)$(mandir)/man1/xbt.1'
+	rm -rf '$(DESTDIR)$(datadir)'
+
+# ---- one file without shared libraries ------------------------------------------------------
+
+# libc's getpwuid would load libraries at run time: runtime/static/ has another.
+STATIC = $(BIN)-static
+STATIC_LIBS = $(LIBS) $(if $(findstring /,$(shell $(CC) -print-file-name=libzstd.a)),-lzstd)
+
+static: $(STATIC) ## make ./xbt-static, which runs without any other file
+$(STATIC): $(MAIN) $(OBJ) $(B)/runtime/static/getpwuid.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -s -o $@ $^ $(STATIC_LIBS)
+
+# ---- another machine ------------------------------------------------------------------------
+
+# Library headers are the same for all machines; the cross compiler's own come first.
+CROSS ?= aarch64-linux-gnu-
+cross-aarch64: ## compile for aarch64, and link if the libraries are there
+	$(MAKE) B=$(B)/aarch64 BIN=$(B)/aarch64/xbt CC=$(CROSS)gcc \
+		CPPFLAGS='-idirafter /usr/include $(CPPFLAGS)' \
+		$(if $(findstring /,$(shell $(CROSS)gcc -print-file-name=libbpf.so)),$(B)/aarch64/xbt,objects)
+
+objects: $(MAIN) $(OBJ)
+
+# ---- the rest -------------------------------------------------------------------------------
+
+bench: $(BIN) ## measure; against bpftrace if XBT_RIVAL says how to run it
+	XBT=$(abspath $(BIN)) tests/bench/run
+
+help: ## show this
+	@echo 'make               make ./xbt'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+		while read -r t text; do printf 'make %-13s %s\n' "$$t" "$$text"; done
+
+-include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d
+
+.PHONY: bench clean cross-aarch64 help install objects static uninstall
