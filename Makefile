@@ -51,6 +51,51 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
+# ---- tests: each prints FAIL and skip lines and its sums ------------------------------------
+
+PRINT_TEST = $(B)/tests/print_test
+CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt
+ROOT_CASES = tests/root/run.txt
+SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
+	runtime/maps.o runtime/event.o runtime/out_text.o sema/type.o sema/format.o core/arena.o \
+	core/str.o core/table.o core/source.o)
+
+$(PRINT_TEST): $(B)/tests/print_test.o $(PRINT_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+check: $(BIN) $(PRINT_TEST) ## test what needs no root (some cases use it if they have it)
+	$(PRINT_TEST) tests/print/*.txt
+	XBT=$(abspath $(BIN)) tests/run $(CASES)
+	sh tests/hypercall-names.test.sh
+	XBT=$(abspath $(BIN)) tests/man
+	tests/lint
+
+check-root: $(BIN) ## test in the running kernel
+	XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES)
+	XBT=$(abspath $(BIN)) tests/eval tests/root/eval.txt
+
+check-vm: $(BIN) ## test in kernels that have kprobes, and in a Xen guest (QEMU)
+	XBT=$(abspath $(BIN)) tests/vm/all
+
+spill: $(BIN) ## check-root's cases with one register to allocate
+	XBT_REGISTERS=few XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES)
+
+randra: $(BIN) ## check-root's cases with registers given out at random
+	for seed in 1 22 333; do XBT_REGISTERS=$$seed XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES) || exit; done
+
+asan: ## check and check-root with ASan and UBSan
+	$(MAKE) B=build/asan BIN=build/asan/xbt CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" check check-root
+
+bless: $(BIN) ## write what is seen now into the cases, to be reviewed like code
+	XBT=$(abspath $(BIN)) tests/run --bless $(CASES) $(ROOT_CASES)
+
+lint: ## check the rules of the house
+	tests/lint
+
+test: ## all of it: check, check-root, spill, asan, check-vm
+	tests/all
+
 clean: ## remove what make made
 	rm -rf $(B) $(BIN) $(STATIC)
 
@@ -104,4 +149,5 @@ help: ## show this
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d
 
-.PHONY: bench clean cross-aarch64 help install objects static uninstall
+.PHONY: asan bench bless check check-root check-vm clean cross-aarch64 help install lint objects \
+	randra spill static test uninstall

@@ -41,7 +41,7 @@ struct allocation {
 	uint32_t random;
 };
 
-/* ---- intervals ---------------------------------------------------------------------------------- */
+/* ---- intervals -------------------------------------------------------------------------- */
 
 static void touch(struct fn *f, ref r, uint32_t from, uint32_t to)
 {
@@ -171,7 +171,7 @@ static void collect(struct allocation *a)
 	}
 }
 
-/* ---- hints: where a value would like to be -------------------------------------------------------- */
+/* ---- hints: where a value would like to be ---------------------------------------------- */
 
 static void set_hints(struct allocation *a)
 {
@@ -199,7 +199,7 @@ static void set_hints(struct allocation *a)
 		a->intervals.v[n].hint = hint[a->intervals.v[n].value];
 }
 
-/* ---- the scan -------------------------------------------------------------------------------------- */
+/* ---- the scan --------------------------------------------------------------------------- */
 
 static void expire(struct allocation *a, uint32_t now)
 {
@@ -318,7 +318,7 @@ static void reset(struct allocation *a)
 		a->fn->ins.v[r].reg = -1;
 }
 
-/* ---- stack ------------------------------------------------------------------------------------------- */
+/* ---- stack ------------------------------------------------------------------------------ */
 
 /* Slots that no instruction names any more take no room. */
 static void mark_slots(const struct fn *f, bool *used)

@@ -29,7 +29,7 @@ ref build_add(struct build *b, ref l, ref r)
 	return ir_append(b->fn, OP_ADD, l, r, 0, 8);
 }
 
-/* ---- joins --------------------------------------------------------------------------------------- */
+/* ---- joins ------------------------------------------------------------------------------ */
 
 static ref *vars_copy(const struct build *b)
 {
@@ -124,7 +124,7 @@ ref fork_join(struct build *b, struct fork *k, ref value)
 	return join_ways(b, k->first, second);
 }
 
-/* ---- conditions ------------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------- */
 
 static void build_short_circuit(struct build *b, struct node *n, uint32_t then, uint32_t els)
 {
@@ -178,7 +178,7 @@ static void build_if(struct build *b, struct node *n)
 	fork_join(b, &k, 0);
 }
 
-/* ---- loops ----------------------------------------------------------------------------------------------- */
+/* ---- loops ------------------------------------------------------------------------------ */
 
 struct assigned {
 	struct build *b;
@@ -293,7 +293,7 @@ static void build_unroll(struct build *b, struct node *n)
 		build_list(b, n->loop.body);
 }
 
-/* ---- statements ----------------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------- */
 
 static void assign_var(struct build *b, struct node *n)
 {

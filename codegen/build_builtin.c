@@ -12,7 +12,7 @@ build_function *const build_table[BUILTINS] = {
 #undef BUILTIN
 };
 
-/* ---- helpers without arguments -------------------------------------------------------------------------- */
+/* ---- helpers without arguments ---------------------------------------------------------- */
 
 /* The same all through one firing: called once. */
 static ref steady(struct build *b, enum bpf_func_id id)
@@ -134,7 +134,7 @@ WORD(args)
 	return ir_const(b->fn, 0);
 }
 
-/* ---- functions ---------------------------------------------------------------------------------------------- */
+/* ---- functions -------------------------------------------------------------------------- */
 
 ref build_ksym(struct build *b, struct node *n, struct place to)
 {

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* ---- the ledger ----------------------------------------------------------------------------------------- */
+/* ---- the ledger ------------------------------------------------------------------------- */
 
 static uint32_t ledger_index(struct build *b, enum ledger_kind kind, const struct map *m, struct span at)
 {
@@ -43,7 +43,7 @@ ref ledger_read(struct build *b, enum ledger_kind kind, const struct map *m)
 	return ir_load(b->fn, ledger_address(b, ledger_index(b, kind, m, nowhere)), 0, 8);
 }
 
-/* ---- records ---------------------------------------------------------------------------------------------- */
+/* ---- records ---------------------------------------------------------------------------- */
 
 struct record {
 	ref address;

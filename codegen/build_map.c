@@ -28,7 +28,7 @@ static ref direct_address(struct build *b, const struct map *m)
 	return ir_append(b->fn, OP_MAPVAL, 0, 0, (int64_t)map_index(m) << 32, 8);
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------- */
 
 enum { MERGED_KEYS = 96 }; /* stack bytes for keys that later uses share */
 
@@ -74,7 +74,7 @@ static ref lookup(struct build *b, const struct map *m, ref key)
 	return ir_append(b->fn, OP_LOOKUP, key, 0, map_index(m), 8);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------- */
 
 ref build_map_read(struct build *b, struct node *n)
 {
@@ -102,7 +102,7 @@ void build_map_read_into(struct build *b, struct node *n, struct place to)
 	fork_join(b, &k, 0);
 }
 
-/* ---- putting elements ---------------------------------------------------------------------------------------- */
+/* ---- putting elements ------------------------------------------------------------------- */
 
 static ref update(struct build *b, const struct map *m, ref key, ref value, uint64_t flags)
 {
@@ -162,7 +162,7 @@ static void put(struct build *b, const struct map *m, ref key, ref value)
 	build_when(b, is_negative(b, update(b, m, key, value, BPF_ANY)), count_full, m);
 }
 
-/* ---- the element, made if it isn't there ---------------------------------------------------------------------- */
+/* ---- the element, made if it isn't there ------------------------------------------------ */
 
 struct element {
 	ref address;         /* valid on the way where it is there */
@@ -237,7 +237,7 @@ static void element_end(struct build *b, const struct element *e)
 	ir_enter(b->fn, e->end);
 }
 
-/* ---- assignment ------------------------------------------------------------------------------------------------- */
+/* ---- assignment ------------------------------------------------------------------------- */
 
 static void assign_in_place(struct build *b, const struct map *m, ref key, ref value)
 {
@@ -371,7 +371,7 @@ ref build_map_delete(struct build *b, struct node *n)
 	return gone;
 }
 
-/* ---- aggregations ---------------------------------------------------------------------------------------------------- */
+/* ---- aggregations ----------------------------------------------------------------------- */
 
 void build_aggregation(struct build *b, struct node *n, struct node *call)
 {

@@ -24,7 +24,7 @@ ref place_address(struct build *b, struct place p)
 	return ir_append(b->fn, OP_ADD, p.base, ir_const(b->fn, p.off), 0, 8);
 }
 
-/* ---- temporaries -------------------------------------------------------------------------------------- */
+/* ---- temporaries ------------------------------------------------------------------------ */
 
 static struct place stack_temp(struct build *b, const struct type *t, uint32_t size)
 {
@@ -79,7 +79,7 @@ void temps_release(struct build *b, uint32_t scratch_mark)
 		b->temps.v[i].busy = false;
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------------------ */
+/* ---- bytes ------------------------------------------------------------------------------ */
 
 static void copy_by_helper(struct build *b, ref to, uint32_t size, ref from)
 {
@@ -148,7 +148,7 @@ void build_literal(struct build *b, struct place to, struct str text)
 		build_zero_bytes(b, to.base, to.off + ((text.len + 8) & ~7u), slot - ((text.len + 8) & ~7u));
 }
 
-/* ---- expressions ---------------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------ */
 
 static void build_cond_into(struct build *b, struct node *n, struct place to)
 {
@@ -263,7 +263,7 @@ struct place build_memory(struct build *b, struct node *n)
 	return to;
 }
 
-/* ---- comparing strings ------------------------------------------------------------------------------------ */
+/* ---- comparing strings ------------------------------------------------------------------ */
 
 struct text {
 	bool literal;

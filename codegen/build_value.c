@@ -16,7 +16,7 @@ static bool unsigned_side(const struct build *b, const struct node *n)
 	return !n->type->sign;
 }
 
-/* ---- operators --------------------------------------------------------------------------------------- */
+/* ---- operators -------------------------------------------------------------------------- */
 
 static ref build_divide(struct build *b, struct node *at, enum op op, ref l, ref r)
 {
@@ -101,7 +101,7 @@ static ref build_binary(struct build *b, struct node *n)
 	return build_operator(b, n, n->bin.op, l, r, n->type);
 }
 
-/* ---- memory of the traced system ------------------------------------------------------------------------ */
+/* ---- memory of the traced system -------------------------------------------------------- */
 
 /* An address that says nothing of itself: BPF's older, generic helpers tell user from kernel by its
  * value, which works where the two don't overlap. */
@@ -160,7 +160,7 @@ static ref build_unary(struct build *b, struct node *n)
 	}
 }
 
-/* ---- ++ and -- ------------------------------------------------------------------------------------------- */
+/* ---- ++ and -- -------------------------------------------------------------------------- */
 
 static ref build_step(struct build *b, struct node *n)
 {
@@ -178,7 +178,7 @@ static ref build_step(struct build *b, struct node *n)
 	return n->un.postfix ? before : after;
 }
 
-/* ---- choice ---------------------------------------------------------------------------------------------- */
+/* ---- choice ----------------------------------------------------------------------------- */
 
 static ref build_cond(struct build *b, struct node *n)
 {
@@ -190,7 +190,7 @@ static ref build_cond(struct build *b, struct node *n)
 	return fork_join(b, &k, second);
 }
 
-/* ---- fields and elements ----------------------------------------------------------------------------------- */
+/* ---- fields and elements ---------------------------------------------------------------- */
 
 static uint8_t scalar_width(const struct type *t)
 {

@@ -49,7 +49,7 @@ struct build {
 	const struct hist_shape *shape;
 };
 
-/* ---- build.c: control flow, programs ------------------------------------------------------------ */
+/* ---- build.c: control flow, programs ---------------------------------------------------- */
 
 void build_list(struct build *, struct node *);
 /* Branches on a condition; short-circuits become jumps. */
@@ -73,7 +73,7 @@ void fork_else(struct build *, struct fork *, ref value);
 ref fork_join(struct build *, struct fork *, ref value);
 void build_finish(struct build *);
 
-/* ---- build_value.c: scalars ---------------------------------------------------------------------- */
+/* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
 /* l op r with the script's rules, both of them 64-bit values. */
@@ -88,7 +88,7 @@ void build_read(struct build *, enum space, struct place to, uint32_t size, ref 
 void build_read_string(struct build *, enum space, struct place to, ref size, ref address);
 enum space build_space(const struct build *, const struct type *);
 
-/* ---- build_memory.c: places ------------------------------------------------------------------------ */
+/* ---- build_memory.c: places ------------------------------------------------------------- */
 
 void build_into(struct build *, struct node *, struct place);
 /* A place of one's own until the statement ends. */
@@ -105,7 +105,7 @@ ref place_address(struct build *, struct place);
 ref build_string_equal(struct build *, struct node *, struct node *, uint64_t n);
 bool in_memory(const struct type *);
 
-/* ---- build_map.c ------------------------------------------------------------------------------------- */
+/* ---- build_map.c ------------------------------------------------------------------------ */
 
 ref build_map_read(struct build *, struct node *);
 void build_map_read_into(struct build *, struct node *, struct place);
@@ -115,13 +115,13 @@ ref build_map_update(struct build *, struct node *at, struct node *map, enum ope
 ref build_map_delete(struct build *, struct node *map);
 void build_aggregation(struct build *, struct node *map, struct node *call);
 
-/* ---- build_event.c ------------------------------------------------------------------------------------- */
+/* ---- build_event.c ---------------------------------------------------------------------- */
 
 /* Adds to a counter of the ledger. */
 void ledger_add(struct build *, enum ledger_kind, const struct map *, struct span, int64_t n);
 ref ledger_read(struct build *, enum ledger_kind, const struct map *);
 
-/* ---- one function for each builtin ------------------------------------------------------------------------ */
+/* ---- one function for each builtin ------------------------------------------------------ */
 
 /* Scalars and statements ignore `to`; the rest write there and return 0. An aggregation's `to` is the
  * element that it updates. */

@@ -133,7 +133,7 @@ static bool as_immediate(const struct emitter *e, ref r, int32_t *imm)
 	return true;
 }
 
-/* ---- arithmetic -------------------------------------------------------------------------------------- */
+/* ---- arithmetic ------------------------------------------------------------------------- */
 
 static const uint8_t alu_code[OPS] = {
 	[OP_ADD] = BPF_ADD, [OP_SUB] = BPF_SUB, [OP_MUL] = BPF_MUL, [OP_DIV] = BPF_DIV,
@@ -226,7 +226,7 @@ static void emit_comparison(struct emitter *e, const struct ins *i)
 		put_const(e, i->reg, 0);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ----------------------------------------------------------------------------- */
 
 static uint8_t size_code(uint8_t width)
 {
@@ -288,7 +288,7 @@ static void emit_set(struct emitter *e, const struct ins *i)
 	store_result(e, phi);
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------ */
 
 /* Where an argument is now: its register, or -1 if it is made or loaded in place. */
 static int source_register(const struct emitter *e, ref r)
@@ -351,7 +351,7 @@ static void emit_call(struct emitter *e, const struct ins *i)
 		put_mov(e, i->reg, BPF_REG_0);
 }
 
-/* ---- control flow ------------------------------------------------------------------------------------------ */
+/* ---- control flow ----------------------------------------------------------------------- */
 
 static void put_jump(struct emitter *e, uint32_t block, uint32_t next)
 {

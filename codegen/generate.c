@@ -26,7 +26,7 @@ static const struct pass {
 
 const char *const back_stages[] = { "build", "prune", "lower", "allocate", "emit", NULL };
 
-/* ---- one program --------------------------------------------------------------------------------------- */
+/* ---- one program ------------------------------------------------------------------------ */
 
 /* Strings and such live in memory for the whole firing, and start as zeros. */
 static void start_variables(struct build *b)
@@ -147,7 +147,7 @@ static bool run_passes(struct script *s, struct fn *f, const struct dumps *d)
 	return true;
 }
 
-/* ---- programs of a probe ----------------------------------------------------------------------------------- */
+/* ---- programs of a probe ---------------------------------------------------------------- */
 
 /* What the kernel takes as a name: letters, digits, '_' and '.', 15 of them. */
 static const char *program_name(struct script *s, const struct target *t)
@@ -208,7 +208,7 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 	return true;
 }
 
-/* ---- maps --------------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------- */
 
 enum { RINGBUF_SIZE = 1 << 20 };
 

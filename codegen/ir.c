@@ -80,7 +80,7 @@ void ir_place(struct fn *f, uint32_t block, ref r)
 	*vec_push(f->arena, &f->blocks.v[block].list) = r;
 }
 
-/* ---- folding ----------------------------------------------------------------------------------- */
+/* ---- folding ---------------------------------------------------------------------------- */
 
 static bool commutes(enum op op)
 {
@@ -171,7 +171,7 @@ static ref fold(struct fn *f, enum op op, ref a, ref b, int64_t imm, uint8_t wid
 	return fold_right_const(f, op, a, y);
 }
 
-/* ---- value numbering ------------------------------------------------------------------------------ */
+/* ---- value numbering -------------------------------------------------------------------- */
 
 static uint32_t hash_of(const struct ins *i)
 {
@@ -229,7 +229,7 @@ void ir_clobber(struct fn *f)
 	f->epoch++;
 }
 
-/* ---- appending -------------------------------------------------------------------------------------- */
+/* ---- appending -------------------------------------------------------------------------- */
 
 ref ir_append(struct fn *f, enum op op, ref a, ref b, int64_t imm, uint8_t width)
 {

@@ -89,7 +89,7 @@ struct numbered {
 	uint32_t next, hash, epoch;
 };
 
-/* ---- ir.c -------------------------------------------------------------------------------------- */
+/* ---- ir.c ------------------------------------------------------------------------------- */
 
 struct fn *ir_new(struct arena *, const char *name);
 /* Appends to the current block, folds and merges on the way. 0 if the current block is unreachable. */
@@ -132,13 +132,13 @@ uint32_t ir_operands(const struct ins *);
 /* Makes an instruction that is placed nowhere. */
 ref ir_new_ins(struct fn *, enum op, ref a, ref b, int64_t imm, uint8_t width);
 
-/* ---- ir_dump.c, ir_verify.c ---------------------------------------------------------------------- */
+/* ---- ir_dump.c, ir_verify.c ------------------------------------------------------------- */
 
 void ir_dump(const struct fn *, const struct source *, FILE *);
 /* NULL, or what is wrong with the IR: a bug of xbt's, told in one line. */
 const char *ir_verify(const struct fn *, struct arena *);
 
-/* ---- the passes ------------------------------------------------------------------------------------ */
+/* ---- the passes ------------------------------------------------------------------------- */
 
 void prune(struct fn *);    /* drops what nobody uses, and blocks that nothing reaches */
 void lower(struct fn *);    /* LOOKUP and constants into what the machine has; fuses comparisons */

@@ -17,7 +17,7 @@
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* ---- arena.c: memory that is freed all at once -------------------------------------- */
+/* ---- arena.c: memory that is freed all at once ------------------------------------------ */
 
 struct arena {
 	struct chunk *chunks;
@@ -33,7 +33,7 @@ void arena_free(struct arena *);
 /* Called once before the process exits for want of memory (to resume a child, for instance). */
 void arena_on_exhaustion(void (*release)(void));
 
-/* ---- str.c: slices ------------------------------------------------------------------- */
+/* ---- str.c: slices ---------------------------------------------------------------------- */
 
 struct str {
 	const char *s;
@@ -64,7 +64,7 @@ void str_near(struct near *, struct str candidate);
 /* Parses C's integers: decimal, 0x, octal. False if there are bytes left over or it passes 64 bits. */
 bool str_to_u64(struct str, uint64_t *);
 
-/* ---- vec: growing arrays, arena-backed ------------------------------------------------- */
+/* ---- vec: growing arrays, arena-backed -------------------------------------------------- */
 
 #define VEC(T)                                                                                     \
 	struct {                                                                                   \
@@ -88,7 +88,7 @@ void *table_get(const struct table *, struct str key);
 /* Replaces what was there. The key's bytes must outlive the table. */
 void table_set(struct arena *, struct table *, struct str key, void *value);
 
-/* ---- source.c: a script's text and its lines ---------------------------------------------- */
+/* ---- source.c: a script's text and its lines -------------------------------------------- */
 
 struct span {
 	uint32_t beg, end; /* byte offsets into the source */
@@ -111,7 +111,7 @@ struct str source_line(const struct source *, uint32_t line);
 /* A whole file ("-": standard input) of at most `max` bytes. On failure NULL text and *error says why. */
 struct str source_read(struct arena *, const char *path, size_t max, const char **error);
 
-/* ---- diag.c: errors and warnings, recorded now, printed in source order -------------------- */
+/* ---- diag.c: errors and warnings, recorded now, printed in source order ----------------- */
 
 struct diagnostic {
 	struct span at;

@@ -61,6 +61,21 @@ static int by_position(const void *x, const void *y)
 	return strcmp(a->text, b->text);
 }
 
+static bool is_utf8(struct str s)
+{
+	for (uint32_t i = 0; i < s.len;) {
+		unsigned char c = (unsigned char)s.s[i++];
+		int more = c < 0x80 ? 0 : c >= 0xf0 && c < 0xf8 ? 3 : c >= 0xe0 ? 2 : c >= 0xc2 ? 1 : -1;
+
+		if (more < 0 || c >= 0xf8)
+			return false;
+		for (; more; more--)
+			if (i >= s.len || (s.s[i++] & 0xc0) != 0x80)
+				return false;
+	}
+	return true;
+}
+
 /* Long lines are cut around the span; bytes that would drive a terminal are shown as '?'. */
 static void print_line(const struct source *src, struct span at, FILE *out)
 {
@@ -69,6 +84,7 @@ static void print_line(const struct source *src, struct span at, FILE *out)
 	struct str line = source_line(src, pos.line);
 	uint32_t column = pos.column - 1, beg = column > WIDTH - BEFORE ? column - BEFORE : 0;
 	uint32_t end = line.len - beg > WIDTH ? beg + WIDTH : line.len;
+	bool readable = is_utf8(line);
 	uint32_t last = column + (at.end > at.beg ? at.end - at.beg : 1);
 
 	if (beg > line.len)
@@ -77,7 +93,7 @@ static void print_line(const struct source *src, struct span at, FILE *out)
 	for (uint32_t i = beg; i < end; i++) {
 		unsigned char c = (unsigned char)line.s[i];
 
-		putc((c < 32 && c != '\t') || c == 127 ? '?' : c, out);
+		putc((c < 32 && c != '\t') || c == 127 || (c > 127 && !readable) ? '?' : c, out);
 	}
 	fputs("\n      | ", out);
 	for (uint32_t i = beg; i < column; i++)

@@ -97,6 +97,10 @@ bool number_parse(struct str s, uint64_t *value, const char **error)
 		*error = "an octal number (leading 0) has no digit 8 or 9";
 		return false;
 	}
+	if (n == (hex ? 2u : 0u)) {
+		*error = "a number without digits";
+		return false;
+	}
 	*error = "number larger than 64 bits";
 	return str_to_u64((struct str){ digits, n }, value) && (!exponent.len || scale(value, exponent)) &&
 	       !__builtin_mul_overflow(*value, factor, value);

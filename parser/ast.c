@@ -293,7 +293,7 @@ void ast_children(struct node *n, void (*visit)(struct node *, void *), void *ct
 	}
 }
 
-/* ---- dump -------------------------------------------------------------------------------------- */
+/* ---- dump ------------------------------------------------------------------------------- */
 
 static const char *const kind_name[NODE_KINDS] = {
 #define NODE(id, name, children) [N_##id] = name,

@@ -210,6 +210,10 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct 
 	const char *list = "";
 
 	(void)scanner;
+	/* A comment or string without an end was reported where it begins. */
+	if (token == YYSYMBOL_YYEOF && p->diag->nerror &&
+	    p->diag->list.v[p->diag->list.n - 1].at.beg == at.beg)
+		return 0;
 	for (int i = 0; i < n; i++)
 		list = arena_printf(p->arena, "%s%s%s", list, i == 0 ? ", expected " : i + 1 < n ? ", " : " or ",
 				    token_text(expected[i]));

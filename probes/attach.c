@@ -19,7 +19,7 @@
 #include "sema/script.h"
 #include "target/target.h"
 
-/* ---- the kinds ----------------------------------------------------------------------------- */
+/* ---- the kinds -------------------------------------------------------------------------- */
 
 #define PROBE(id) extern const struct probe_kind probe_##id;
 #include "probes/probes.def"
@@ -47,7 +47,7 @@ const struct probe_kind *probe_kind_find(struct str name)
 	return NULL;
 }
 
-/* ---- compiling ----------------------------------------------------------------------------- */
+/* ---- compiling -------------------------------------------------------------------------- */
 
 struct span attach_span(const struct attach_point *ap, struct str part)
 {
@@ -89,7 +89,7 @@ bool attach_listed(struct str pattern, const char *name)
 	return !pattern.len || glob_match(pattern, str_of(name));
 }
 
-/* ---- attaching ----------------------------------------------------------------------------- */
+/* ---- attaching -------------------------------------------------------------------------- */
 
 static const char *common_reason(int error)
 {

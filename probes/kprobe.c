@@ -23,7 +23,7 @@
 
 #define PMU "/sys/bus/event_source/devices/kprobe"
 
-/* ---- compiling: the attach point ----------------------------------------------------------- */
+/* ---- compiling: the attach point -------------------------------------------------------- */
 
 static bool bad_offset(struct script *s, const struct attach_point *ap, const char *text)
 {
@@ -66,7 +66,7 @@ static bool parse_kprobe(struct script *s, struct attach_point *ap)
 	return parse_offset(s, ap);
 }
 
-/* ---- compiling: the targets ---------------------------------------------------------------- */
+/* ---- compiling: the targets ------------------------------------------------------------- */
 
 /* The kernel proper among its modules. */
 static struct str module_name(struct str module)
@@ -211,7 +211,7 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 	}
 }
 
-/* ---- compiling: arguments ------------------------------------------------------------------ */
+/* ---- compiling: arguments --------------------------------------------------------------- */
 
 static ref arg_kprobe(struct build *b, const struct target *t, int n)
 {
@@ -231,7 +231,7 @@ static ref arg_kretprobe(struct build *b, const struct target *t, int n)
 		       : build_const(b, (int64_t)t->address);
 }
 
-/* ---- attaching ----------------------------------------------------------------------------- */
+/* ---- attaching -------------------------------------------------------------------------- */
 
 /* What perf makes of a kprobe that can't be: kernel/trace/trace_kprobe.c. */
 static const char *refusal(struct arena *a, const struct target *t, int error)
@@ -292,7 +292,7 @@ static int attach_kprobe(int prog_fd, const struct prog *prog, const struct targ
 	return error;
 }
 
-/* ---- listing ------------------------------------------------------------------------------- */
+/* ---- listing ---------------------------------------------------------------------------- */
 
 struct listing {
 	struct arena *arena;

@@ -91,7 +91,7 @@ extern const uint32_t probe_kind_count;
 /* By canonical name (any case) or alias (exact case); NULL if there is none. */
 const struct probe_kind *probe_kind_find(struct str name);
 
-/* ---- attach.c: what the kinds share; for probes/ only --------------------------------------- */
+/* ---- attach.c: what the kinds share; for probes/ only ----------------------------------- */
 
 /* Where a part (or a piece of one) stands in the script; the whole attach point if a parameter was
  * put in and offsets no longer agree. */

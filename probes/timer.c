@@ -30,7 +30,7 @@ struct rate {
 	bool hertz;
 };
 
-/* ---- compiling ----------------------------------------------------------------------------- */
+/* ---- compiling -------------------------------------------------------------------------- */
 
 /* ns in a unit, 1 for hz; 0: not a unit. */
 static uint64_t unit_factor(struct str unit)
@@ -125,7 +125,7 @@ static void expand_timer(struct script *s, struct attach_point *ap, const char *
 	t->hertz = rate.hertz;
 }
 
-/* ---- attaching ----------------------------------------------------------------------------- */
+/* ---- attaching -------------------------------------------------------------------------- */
 
 static struct perf_event_attr clock_event(const struct target *t)
 {
@@ -257,7 +257,7 @@ static int attach_profile(int prog_fd, const struct prog *prog, const struct tar
 	return error;
 }
 
-/* ---- listing ------------------------------------------------------------------------------- */
+/* ---- listing ---------------------------------------------------------------------------- */
 
 static uint32_t list_units(const char *kind, struct str pattern, FILE *out)
 {

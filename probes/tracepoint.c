@@ -18,7 +18,7 @@
 #include "sema/script.h"
 #include "target/target.h"
 
-/* ---- reasons why an event is missing or silent --------------------------------------------- */
+/* ---- reasons why an event is missing or silent ------------------------------------------ */
 
 /* The xen category: arch/x86/xen and its multicalls, which are how a paravirtualised guest batches
  * its hypercalls. HVM and PVH guests have the code and never come by. */
@@ -69,7 +69,7 @@ static const char *find_reason(struct arena *a, struct str category, const char 
 	return NULL;
 }
 
-/* ---- compiling: the attach point ----------------------------------------------------------- */
+/* ---- compiling: the attach point -------------------------------------------------------- */
 
 static bool parse_tracepoint(struct script *s, struct attach_point *ap)
 {
@@ -181,7 +181,7 @@ static void expand_tracepoint(struct script *s, struct attach_point *ap, const c
 		*hint = find_reason(&s->arena, ap->part[0], "", true);
 }
 
-/* ---- compiling: the type of args ----------------------------------------------------------- */
+/* ---- compiling: the type of args -------------------------------------------------------- */
 
 static bool is_char(struct str ctype)
 {
@@ -298,7 +298,7 @@ static const struct type *args_tracepoint(struct script *s, struct target *t)
 	return t->args;
 }
 
-/* ---- attaching ----------------------------------------------------------------------------- */
+/* ---- attaching -------------------------------------------------------------------------- */
 
 /* On one CPU: the program is put on the event itself, and runs wherever that happens. */
 static int attach_tracepoint(int prog_fd, const struct prog *prog, const struct target *t,
@@ -327,7 +327,7 @@ static int attach_tracepoint(int prog_fd, const struct prog *prog, const struct 
 	return error;
 }
 
-/* ---- listing ------------------------------------------------------------------------------- */
+/* ---- listing ---------------------------------------------------------------------------- */
 
 struct listing {
 	struct str pattern; /* for the whole name; empty: all were asked for by their parts */

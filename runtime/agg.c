@@ -20,7 +20,7 @@
 
 enum { SLOT = 8, BATCH_BYTES = 1 << 20, BATCH_LEAST = 16 };
 
-/* ---- merging ----------------------------------------------------------------------------- */
+/* ---- merging ---------------------------------------------------------------------------- */
 
 static void merge_sum(uint64_t *into, const uint64_t *part, uint32_t words)
 {
@@ -67,7 +67,7 @@ uint64_t agg_divide(uint64_t v, uint64_t by, bool sign)
 	return v / by;
 }
 
-/* ---- snapshots --------------------------------------------------------------------------- */
+/* ---- snapshots -------------------------------------------------------------------------- */
 
 const uint8_t *snapshot_key(const struct snapshot *snap, uint32_t i)
 {
@@ -146,7 +146,7 @@ void snapshot_add(struct snapshot *snap, const void *key, const void *values, ui
 	buffer_bytes(&snap->elements, &e, sizeof e);
 }
 
-/* ---- sorting ----------------------------------------------------------------------------- */
+/* ---- sorting ---------------------------------------------------------------------------- */
 
 static int compare_words(uint64_t a, uint64_t b, bool sign)
 {
@@ -203,7 +203,7 @@ void snapshot_sort(struct snapshot *snap)
 		qsort_r(snap->elements.v, snap->n, sizeof(struct element), by_order_then_key, snap);
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------- */
 
 /* A kernel map on its way into a snapshot. */
 struct reader {

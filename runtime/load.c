@@ -18,7 +18,7 @@
 #include "runtime/runtime.h"
 #include "target/target.h"
 
-/* ---- failures ------------------------------------------------------------------------------------------ */
+/* ---- failures --------------------------------------------------------------------------- */
 
 /* The kernel said no to a bpf() call: privilege and lockdown come first among the reasons. */
 static bool refuse(struct loaded *l, const char *what, const char *name, int error)
@@ -37,7 +37,7 @@ static bool refuse(struct loaded *l, const char *what, const char *name, int err
 	return false;
 }
 
-/* ---- maps ---------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------- */
 
 /* Per-CPU values of many CPUs that would take this much at once are allocated as keys come; kernels
  * before 6.1 can't do that in every program. */
@@ -123,7 +123,7 @@ static bool create_maps(struct loaded *l)
 	return map_ledger(l);
 }
 
-/* ---- programs ------------------------------------------------------------------------------------------- */
+/* ---- programs --------------------------------------------------------------------------- */
 
 enum { LOG_SIZE = 4 << 20, LOG_LINES = 12 };
 
@@ -250,7 +250,7 @@ bool load(struct loaded *l)
 	return fine;
 }
 
-/* ---- attaching -------------------------------------------------------------------------------------------- */
+/* ---- attaching -------------------------------------------------------------------------- */
 
 static bool is_special(const struct prog *p)
 {
@@ -344,7 +344,7 @@ void unload(struct loaded *l)
 		munmap(s->ledger, s->image->maps.v[IMAGE_LEDGER].value_size);
 }
 
-/* ---- the kernel's own losses --------------------------------------------------------------------------- */
+/* ---- the kernel's own losses ------------------------------------------------------------ */
 
 void report_missed(const struct loaded *l, FILE *err)
 {

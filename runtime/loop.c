@@ -66,7 +66,7 @@ void loop_drain(struct session *s)
 	s->draining = false;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------ */
+/* ---- waiting ---------------------------------------------------------------------------- */
 
 /* Blocks the signals that end tracing; *waiting is the mask under which they come through. */
 static void hold_signals(sigset_t *waiting)

@@ -15,7 +15,7 @@
 
 enum { SCRIPT_MAX = 64 << 20 };
 
-/* ---- compile ------------------------------------------------------------------------------------------- */
+/* ---- compile ---------------------------------------------------------------------------- */
 
 static const struct stage {
 	const char *name;
@@ -112,7 +112,7 @@ static struct image *compile(struct script *s, const struct dumps *d)
 	return image;
 }
 
-/* ---- run ------------------------------------------------------------------------------------------------- */
+/* ---- run -------------------------------------------------------------------------------- */
 
 static void say_attached(const struct loaded *l, const struct options *o)
 {
@@ -194,7 +194,7 @@ static int run(struct image *image, const struct options *o, FILE *out)
 	return fine ? session.exit_status : 1;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------ */
+/* ---- options ---------------------------------------------------------------------------- */
 
 /* bpftrace's names of the limits, old and new. */
 static uint32_t limit_from(const char *name, const char *old_name, uint32_t standard, uint32_t most)

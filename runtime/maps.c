@@ -16,7 +16,7 @@
 
 enum { SLOT = 8 };
 
-/* ---- printing ---------------------------------------------------------------------------- */
+/* ---- printing --------------------------------------------------------------------------- */
 
 static bool read_map(struct session *s, const struct map *map)
 {
@@ -91,7 +91,7 @@ void print_all_maps(struct session *s)
 	}
 }
 
-/* ---- clearing and zeroing ---------------------------------------------------------------- */
+/* ---- clearing and zeroing --------------------------------------------------------------- */
 
 static int fd_of(const struct session *s, const struct map *map)
 {
@@ -216,7 +216,7 @@ void zero_map(struct session *s, const struct map *map)
 		zero_hash(s, map);
 }
 
-/* ---- the report of losses ---------------------------------------------------------------- */
+/* ---- the report of losses --------------------------------------------------------------- */
 
 static const char *plural(uint64_t n)
 {

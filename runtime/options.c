@@ -8,7 +8,6 @@
  */
 #include "runtime/options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +26,8 @@ static const struct {
 	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
 	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
-	{ 'd', NULL, "STAGE", "print what a stage leaves (ast, expand, names, types, check, plan, build, prune, lower, allocate, emit, events, all) and run nothing" },
+	{ 'd', NULL, "STAGE", "print what a stage of the compiler leaves (ast, types, plan, build, "
+			      "emit, all, ...), run nothing" },
 	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege" },
 	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
@@ -82,11 +82,22 @@ static void set_pid(struct options *o, const char *text)
 	char *end;
 	long pid = strtol(text, &end, 10);
 
-	errno = 0;
 	if (*end || end == text || pid <= 0 || pid > 4194304)
 		complain(o, "-p takes a process id, not", text);
 	else
 		o->pid = (pid_t)pid;
+}
+
+/* What getopt could not make sense of: it says which in optopt, or it stands before optind. */
+static void unknown(struct options *o, int key)
+{
+	char name[] = { '-', (char)optopt, 0 };
+
+	if (key == ':')
+		complain(o, "this option needs an argument", name);
+	else
+		complain(o, "there is no such option", optopt ? name : o->argv[optind - 1]);
+	fputs("  hint: xbt --help lists the options\n", stderr);
 }
 
 static void take(struct options *o, int key, const char *value)
@@ -108,7 +119,7 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_NO_WARNINGS: o->no_warnings = true; break;
 	case 'h': o->action = ACT_HELP; break;
 	case 'V': o->action = ACT_VERSION; break;
-	default: o->action = ACT_ERROR; break;
+	default: unknown(o, key); break;
 	}
 }
 
@@ -133,11 +144,11 @@ static void finish(struct options *o, int argc, char **argv, int first)
 void options_parse(struct options *o, int argc, char **argv)
 {
 	struct option longs[LEN(table) + 1] = { 0 };
-	char shorts[2 * LEN(table) + 3];
-	size_t n = 0, l = 0;
+	char shorts[2 * LEN(table) + 4];
+	size_t n = 1, l = 0;
 	int key;
 
-	/* '-' would permute; plain getopt_long of glibc does so by itself. ':' is for our own words. */
+	shorts[0] = ':'; /* tell a missing argument from an unknown option */
 	for (size_t i = 0; i < LEN(table); i++) {
 		bool takes = table[i].argument && table[i].key != 'l';
 
@@ -150,7 +161,8 @@ void options_parse(struct options *o, int argc, char **argv)
 			longs[l++] = (struct option){ table[i].name, takes, NULL, table[i].key };
 	}
 	shorts[n] = 0;
-	*o = (struct options){ .action = ACT_RUN, .buffering = _IOLBF, .pid = -1 };
+	opterr = 0;
+	*o = (struct options){ .action = ACT_RUN, .argv = argv, .buffering = _IOLBF, .pid = -1 };
 	while ((key = getopt_long(argc, argv, shorts, longs, NULL)) != -1 && o->action != ACT_ERROR)
 		take(o, key, optarg);
 	if (o->action != ACT_ERROR)

@@ -13,6 +13,7 @@ enum action { ACT_RUN, ACT_LIST, ACT_INFO, ACT_BUILTINS, ACT_HELP, ACT_VERSION, 
 
 struct options {
 	enum action action;
+	char **argv;             /* the whole command line */
 	const char *program;     /* -e; else NULL */
 	const char *file;        /* FILE or "-" */
 	char *const *params;     /* what follows it: $1, $2, ... */

@@ -7,7 +7,7 @@
 
 #include "runtime/session.h"
 
-/* ---- out_text.c: output formats; text is the one there is -------------------------------- */
+/* ---- out_text.c: output formats; text is the one there is ------------------------------- */
 
 /* One way to write results down. `type` is what sent them: "printf", "time", "join", ... */
 struct out {
@@ -23,7 +23,7 @@ struct out {
 
 extern const struct out out_text;
 
-/* ---- value.c: type-driven text of values ------------------------------------------------- */
+/* ---- value.c: type-driven text of values ------------------------------------------------ */
 
 uint64_t load_u64(const uint8_t *slot);
 void integer_text(struct buffer *, uint64_t v, bool sign);
@@ -36,12 +36,12 @@ void time_text(struct session *, struct buffer *, struct str fmt, int64_t wall_n
 void format_text(struct session *, struct buffer *, struct str fmt, const struct type *args,
 		 const uint8_t *data);
 
-/* ---- hist.c ------------------------------------------------------------------------------ */
+/* ---- hist.c ----------------------------------------------------------------------------- */
 
 /* The rows of a log2 or linear histogram, from the first to the last that is not empty. */
 void hist_text(struct buffer *, const struct map *, const uint64_t *buckets, uint64_t div);
 
-/* ---- agg.c: reading maps ----------------------------------------------------------------- */
+/* ---- agg.c: reading maps ---------------------------------------------------------------- */
 
 /* Building a snapshot by hand: begin, add each element once, sort. Nothing here asks the kernel. */
 void snapshot_begin(struct snapshot *, const struct map *);
@@ -55,7 +55,7 @@ const uint64_t *snapshot_value(const struct snapshot *, uint32_t i);
 /* v / by as a map of this signedness has it, without overflow; by 0: 0. */
 uint64_t agg_divide(uint64_t v, uint64_t by, bool sign);
 
-/* ---- maps.c ------------------------------------------------------------------------------ */
+/* ---- maps.c ----------------------------------------------------------------------------- */
 
 /* top: how many of the last elements, 0: all. div: 0: not divided. An unset keyless value prints as
  * zero. */
@@ -69,7 +69,7 @@ void print_all_maps(struct session *);
 /* What was lost, and why. */
 void ledger_report(struct session *, FILE *err);
 
-/* ---- event.c ----------------------------------------------------------------------------- */
+/* ---- event.c ---------------------------------------------------------------------------- */
 
 /* For the ring buffer: handles one record, returns 0. */
 int handle_event(void *session, void *data, size_t size);

@@ -9,7 +9,7 @@
 #include "runtime/session.h"
 #include "target/target.h"
 
-/* ---- load.c: an image into the kernel, and onto its probes ----------------------------------------- */
+/* ---- load.c: an image into the kernel, and onto its probes ------------------------------ */
 
 struct loaded {
 	struct session *session;
@@ -31,7 +31,7 @@ void unload(struct loaded *);
 /* Firings that the kernel did not run our programs for, as far as it counts them. */
 void report_missed(const struct loaded *, FILE *err);
 
-/* ---- child.c: -c ------------------------------------------------------------------------------------ */
+/* ---- child.c: -c ------------------------------------------------------------------------ */
 
 struct child {
 	pid_t pid;  /* 0: none */
@@ -45,7 +45,7 @@ void child_release(struct child *);
 /* Ends it if it still runs. */
 void child_stop(struct child *);
 
-/* ---- loop.c ------------------------------------------------------------------------------------------ */
+/* ---- loop.c ----------------------------------------------------------------------------- */
 
 /* Handles events until the script exits, a signal comes, or the child or process `pid` ends. */
 bool loop(struct session *, struct child *, pid_t pid);
@@ -56,7 +56,7 @@ void loop_signals(struct session *);
 bool loop_open(struct session *);
 void loop_close(struct session *);
 
-/* ---- list.c ------------------------------------------------------------------------------------------- */
+/* ---- list.c ----------------------------------------------------------------------------- */
 
 int list_probes(const char *pattern, bool verbose);
 int show_info(void);

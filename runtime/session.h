@@ -86,7 +86,7 @@ struct session {
 void session_init(struct session *, struct image *);
 void session_free(struct session *);
 
-/* ---- buffers (session.c) ----------------------------------------------------------------- */
+/* ---- buffers (session.c) ---------------------------------------------------------------- */
 
 /* Room for `size` more bytes; they count once the caller adds them to n. */
 char *buffer_room(struct buffer *, size_t size);

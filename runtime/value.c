@@ -24,7 +24,7 @@ uint64_t load_u64(const uint8_t *slot)
 	return v;
 }
 
-/* ---- scalars and bytes ------------------------------------------------------------------- */
+/* ---- scalars and bytes ------------------------------------------------------------------ */
 
 void integer_text(struct buffer *b, uint64_t v, bool sign)
 {
@@ -109,7 +109,7 @@ static void user_text(struct session *s, struct buffer *b, uint32_t uid)
 	buffer_bytes(b, u->name, strlen(u->name));
 }
 
-/* ---- time -------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------- */
 
 /* Copies a strftime format with %f filled in. The last '.' tells an empty result from a failure. */
 static void expand_micros(struct buffer *b, struct str fmt, int64_t nanos)
@@ -143,7 +143,7 @@ void time_text(struct session *s, struct buffer *b, struct str fmt, int64_t wall
 	b->n += n ? n - 1 : 0;
 }
 
-/* ---- C's layout: arrays and structs ------------------------------------------------------ */
+/* ---- C's layout: arrays and structs ----------------------------------------------------- */
 
 static uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign)
 {
@@ -216,7 +216,7 @@ static void c_text(struct session *s, struct buffer *b, const struct type *t, co
 	}
 }
 
-/* ---- slots ------------------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------------------------ */
 
 static void members_text(struct session *s, struct buffer *b, const struct type *t,
 			 const uint8_t *slot)
@@ -297,7 +297,7 @@ void key_text(struct session *s, struct buffer *b, const struct type *t, const u
 		value_text(s, b, t, slot);
 }
 
-/* ---- printf ------------------------------------------------------------------------------ */
+/* ---- printf ----------------------------------------------------------------------------- */
 
 /* A format being printed, and the arguments that are left. */
 struct print {

@@ -29,7 +29,12 @@ static bool poisoned(const struct node *n)
 	return !n->type || n->type->kind == T_ERROR;
 }
 
-/* ---- maps -------------------------------------------------------------------------------------- */
+static bool has_value(const struct node *n)
+{
+	return n->type->kind != T_VOID && n->type->kind != T_STRUCT;
+}
+
+/* ---- maps ------------------------------------------------------------------------------- */
 
 static void check_map_key(struct checker *c, struct node *n)
 {
@@ -90,7 +95,7 @@ static void check_map_read(struct checker *c, struct node *n)
 		  STR_ARG(n->map.map->name));
 }
 
-/* ---- printf ------------------------------------------------------------------------------------- */
+/* ---- printf ----------------------------------------------------------------------------- */
 
 static bool conversion_takes(const struct conversion *v, const struct type *t)
 {
@@ -162,7 +167,7 @@ static void check_printf(struct checker *c, struct node *n)
 		     wanted == 1 ? "" : "s", given, given == 1 ? " is" : "s are");
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------------------------ */
 
 static bool param_accepts(const struct checker *c, enum param_kind kind, const struct node *arg)
 {
@@ -392,7 +397,7 @@ static void check_call(struct checker *c, struct node *n)
 		check_builtin(c, n);
 }
 
-/* ---- builtin words ------------------------------------------------------------------------------------ */
+/* ---- builtin words ---------------------------------------------------------------------- */
 
 static const struct { enum builtin_id id; uint32_t needs; const char *where; } needs[] = {
 	{ B_argn, HAS_ARGN, "where a function is entered: kprobe" },
@@ -462,7 +467,7 @@ static void check_member(struct checker *c, struct node *n)
 	}
 }
 
-/* ---- operators -------------------------------------------------------------------------------------------- */
+/* ---- operators -------------------------------------------------------------------------- */
 
 static bool is_number(const struct node *n)
 {
@@ -604,11 +609,11 @@ static void check_tuple(struct checker *c, struct node *n)
 {
 	ast_children(n, check_node, c);
 	for (struct node *m = n->list; m; m = m->next)
-		if (m->type && (m->type->kind == T_VOID || m->type->kind == T_STRUCT))
+		if (m->type && !has_value(m))
 			FAIL(c, m, "void-value", "this has no value that a tuple could hold");
 }
 
-/* ---- statements ----------------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------- */
 
 static void check_aggregation(struct checker *c, struct node *n)
 {
@@ -636,7 +641,7 @@ static void check_aggregation(struct checker *c, struct node *n)
 		int64_t bits = 0;
 
 		const_value(c->s, arg->next, &bits);
-		if (bits != m->hist.bits)
+		if (bits >= 0 && bits <= HIST_BITS_MAX && bits != m->hist.bits)
 			FAIL(c, n, "aggregation-mix", "%.*s has another number of bits elsewhere",
 			     STR_ARG(m->name));
 	} else if (fn->id == B_lhist && arg && arg->next && arg->next->next && arg->next->next->next) {
@@ -666,10 +671,6 @@ static void check_assign_types(struct checker *c, struct node *n)
 	struct str name = n->bin.l->kind == N_MAP ? n->bin.l->map.name : n->bin.l->var.name;
 	uint32_t e;
 
-	if (value->kind == T_VOID || value->kind == T_STRUCT) {
-		FAIL(c, n->bin.r, "void-value", "this has no value that could be assigned");
-		return;
-	}
 	if (n->bin.compound) {
 		check_compound(c, n);
 		return;
@@ -701,7 +702,9 @@ static void check_assign(struct checker *c, struct node *n)
 		     STR_ARG(l->map.name), agg_name(l->map.map->agg));
 		return;
 	}
-	if (!poisoned(l) && !poisoned(n->bin.r))
+	if (!poisoned(n->bin.r) && !has_value(n->bin.r))
+		FAIL(c, n->bin.r, "void-value", "this has no value that could be assigned");
+	else if (!poisoned(l) && !poisoned(n->bin.r))
 		check_assign_types(c, n);
 }
 

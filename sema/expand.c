@@ -109,7 +109,7 @@ static void report_missing(struct script *s, const struct missing *m, bool other
 	uint32_t e = others ? diag_warn(&s->diag, m->at, "missing", "%s; left out", m->text)
 			    : diag_error(&s->diag, m->at, "missing", "%s", m->text);
 
-	if (m->hint)
+	if (m->hint && !others) /* what is meant to be on another kernel is no slip of the pen */
 		diag_hint(&s->diag, e, "%s", m->hint);
 }
 
@@ -138,11 +138,12 @@ static void expand_probe(struct script *s, struct node *n)
 	p->provides = ~0u;
 	for (struct node *point = n->probe.points; point; point = point->next) {
 		struct attach_point *ap = vec_push(&s->arena, &p->points);
+		uint32_t errors = s->diag.nerror;
 		struct missing m;
 
-		ap->at = point->at;
+		*ap = (struct attach_point){ .at = point->at };
 		ap->spec = substitute(s, point->str, point->at);
-		if (!parse_point(s, ap)) {
+		if (s->diag.nerror > errors || !parse_point(s, ap)) {
 			p->points.n--;
 			continue;
 		}

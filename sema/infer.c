@@ -22,7 +22,7 @@ struct inference {
 
 static const struct type *infer_node(struct inference *, struct node *);
 
-/* ---- constants and parameters ------------------------------------------------------------------ */
+/* ---- constants and parameters ----------------------------------------------------------- */
 
 struct str param_text(const struct script *s, uint64_t number)
 {
@@ -126,7 +126,7 @@ static bool is_soft(const struct inference *in, const struct node *n)
 	return (!n->type || n->type != &type_uint64) && const_value(in->s, n, &v) && v >= 0;
 }
 
-/* ---- joining ------------------------------------------------------------------------------------ */
+/* ---- joining ---------------------------------------------------------------------------- */
 
 static const struct type *join_tuples(struct types *t, const struct type *a, const struct type *b)
 {
@@ -187,7 +187,7 @@ static void widen(struct inference *in, const struct type **held, bool *soft,
 	in->changed = true;
 }
 
-/* ---- expressions --------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------ */
 
 static const struct type *named_type(struct script *s, const char *name)
 {
@@ -507,7 +507,7 @@ static const struct type *infer_expr(struct inference *in, struct node *n)
 	}
 }
 
-/* ---- statements ------------------------------------------------------------------------------------ */
+/* ---- statements ------------------------------------------------------------------------- */
 
 const struct builtin *aggregation_of(const struct node *value)
 {

@@ -37,7 +37,7 @@ static enum storage storage_of(const struct map *m, bool deleted)
 	return m->key || !type_is_scalar(m->val) ? STORE_HASH : STORE_DIRECT;
 }
 
-/* ---- constant tables ------------------------------------------------------------------------------- */
+/* ---- constant tables -------------------------------------------------------------------- */
 
 struct touched {
 	struct script *s;
@@ -143,7 +143,7 @@ void plan(struct script *s)
 	}
 }
 
-/* ---- dump ------------------------------------------------------------------------------------------- */
+/* ---- dump ------------------------------------------------------------------------------- */
 
 void plan_dump(struct script *s, FILE *out)
 {

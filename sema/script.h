@@ -12,7 +12,7 @@
 #include "sema/types.h"
 #include "target/target.h"
 
-/* ---- builtins.c ---------------------------------------------------------------------------- */
+/* ---- builtins.c ------------------------------------------------------------------------- */
 
 enum builtin_id {
 #define BUILTIN(id, form, result, params, effect, doc) B_##id,
@@ -46,7 +46,7 @@ int builtin_argn(struct str name);
 /* "u64 str(addr, ?int)  the string at an address", one a line (xbt --builtins). */
 void builtins_list(FILE *);
 
-/* ---- the script ------------------------------------------------------------------------------ */
+/* ---- the script ------------------------------------------------------------------------- */
 
 struct var {
 	struct str name;
@@ -101,7 +101,7 @@ void plan(struct script *);    /* storage of maps; constant tables */
 /* What plan left: maps with their storage, probes with their targets. */
 void plan_dump(struct script *, FILE *);
 
-/* ---- shared by the passes and by codegen -------------------------------------------------------- */
+/* ---- shared by the passes and by codegen ------------------------------------------------ */
 
 /* The value of an expression of literals and numeric parameters. False: it is none. */
 bool const_value(const struct script *, const struct node *, int64_t *);

@@ -31,7 +31,7 @@ const struct type type_uint16 = { .kind = T_INT, .size = 2 };
 const struct type type_uint32 = { .kind = T_INT, .size = 4 };
 const struct type type_uint64 = { .kind = T_INT, .size = 8 };
 
-/* ---- making ------------------------------------------------------------------------------ */
+/* ---- making ----------------------------------------------------------------------------- */
 
 const struct type *type_int(uint32_t size, bool sign)
 {
@@ -140,7 +140,7 @@ const struct type *type_struct(struct types *types, struct str name, const struc
 	return t;
 }
 
-/* ---- asking ------------------------------------------------------------------------------ */
+/* ---- asking ----------------------------------------------------------------------------- */
 
 const struct field *type_field(const struct type *t, struct str name)
 {
@@ -236,7 +236,7 @@ const char *type_text(struct arena *a, const struct type *t)
 	return "unknown";
 }
 
-/* ---- aggregations ------------------------------------------------------------------------ */
+/* ---- aggregations ----------------------------------------------------------------------- */
 
 const char *agg_name(enum agg_kind kind)
 {

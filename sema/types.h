@@ -14,7 +14,7 @@
 
 #include "core/core.h"
 
-/* ---- types (type.c) -------------------------------------------------------------------- */
+/* ---- types (type.c) --------------------------------------------------------------------- */
 
 enum type_kind {
 	T_ERROR,     /* poison: whatever touches it stays silent */
@@ -87,7 +87,7 @@ bool type_is_scalar(const struct type *);
 /* Integers and booleans. */
 bool type_is_integer(const struct type *);
 
-/* ---- aggregations (maps.def) -------------------------------------------------------------- */
+/* ---- aggregations (maps.def) ------------------------------------------------------------ */
 
 enum agg_kind {
 	AGG_NONE,
@@ -111,7 +111,7 @@ uint32_t lhist_bucket(int64_t value, const struct hist_shape *);
 /* The least value of bucket `i` (i >= 1; bucket 0 holds the negative values). i may be one past the last. */
 uint64_t hist_bound(uint32_t i, uint32_t bits);
 
-/* ---- maps ------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------- */
 
 enum storage {
 	STORE_DIRECT,    /* one ARRAY entry, at a known address: u64 present, then the value's slot */
@@ -143,7 +143,7 @@ struct map {
 uint32_t agg_words(const struct map *);
 const char *agg_name(enum agg_kind);
 
-/* ---- events: what programs send, and what the runtime then does ----------------------------------- */
+/* ---- events: what programs send, and what the runtime then does ------------------------- */
 
 enum event_kind {
 #define EVENT(id, doc) EV_##id,
@@ -165,7 +165,7 @@ struct event {
 	struct span at;
 };
 
-/* ---- printf formats (format.c) ------------------------------------------------------------------------ */
+/* ---- printf formats (format.c) ---------------------------------------------------------- */
 
 struct conversion {
 	uint32_t beg, end;     /* where in the format it stands, '%' included */
@@ -181,7 +181,7 @@ struct conversion {
  * conversions is the caller's. */
 bool format_next(struct str fmt, uint32_t *pos, struct conversion *);
 
-/* ---- the ledger: counters in one mmap-able array, so that no loss is silent ------------------------------ */
+/* ---- the ledger: counters in one mmap-able array, so that no loss is silent ------------- */
 
 enum ledger_kind {
 	LEDGER_START,       /* not a loss: CLOCK_BOOTTIME ns when tracing began (`elapsed`) */

@@ -105,7 +105,7 @@ bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), 
 	return any;
 }
 
-/* ---- naming addresses ---------------------------------------------------------------------- */
+/* ---- naming addresses ------------------------------------------------------------------- */
 
 static uint32_t keep_name(struct ksyms *k, struct str name)
 {
@@ -192,7 +192,7 @@ const char *ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
 	return k->names.v + k->entries.v[low - 1].name;
 }
 
-/* ---- finding names ------------------------------------------------------------------------- */
+/* ---- finding names ---------------------------------------------------------------------- */
 
 struct search {
 	struct str name;

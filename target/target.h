@@ -9,7 +9,7 @@
 
 #include "core/core.h"
 
-/* ---- path.c -------------------------------------------------------------------------------- */
+/* ---- path.c ----------------------------------------------------------------------------- */
 
 /* $XBT_ROOT + path, in the arena. */
 const char *target_path(struct arena *, const char *path);
@@ -29,13 +29,13 @@ bool lines_open(struct lines *, struct arena *, const char *path);
 bool lines_next(struct lines *, struct str *line);
 void lines_close(struct lines *);
 
-/* ---- glob.c -------------------------------------------------------------------------------- */
+/* ---- glob.c ----------------------------------------------------------------------------- */
 
 /* '*' is the only wildcard. */
 bool glob_has(struct str pattern);
 bool glob_match(struct str pattern, struct str name);
 
-/* ---- tracefs.c ----------------------------------------------------------------------------- */
+/* ---- tracefs.c -------------------------------------------------------------------------- */
 
 /* Where tracefs is ("/sys/kernel/tracing" or "/sys/kernel/debug/tracing"); NULL and *why (with how
  * to mount it) if it isn't there or can't be read. */
@@ -73,7 +73,7 @@ uint32_t tracefs_each(struct arena *, struct str category, struct str event,
 bool tracefs_functions(struct arena *, struct str pattern,
 		       void (*visit)(void *ctx, const char *function, const char *module), void *ctx);
 
-/* ---- ksyms.c: /proc/kallsyms, read once when first asked ----------------------------------- */
+/* ---- ksyms.c: /proc/kallsyms, read once when first asked -------------------------------- */
 
 struct ksym {
 	uint64_t address;
@@ -94,7 +94,7 @@ uint64_t ksyms_address(struct ksyms *, struct str name, bool *found);
 /* Near misses for "did you mean"; they live until ksyms_close. */
 void ksyms_near(struct ksyms *, struct near *);
 
-/* ---- features.c: what this kernel and this process can do ---------------------------------- */
+/* ---- features.c: what this kernel and this process can do ------------------------------- */
 
 struct features {
 	uint32_t release;      /* major << 16 | minor << 8: 6.1 is 0x60100 */
@@ -111,7 +111,7 @@ const char *features_refusal(struct arena *, const struct features *);
 /* How the kernel was configured for "CONFIG_X": 'y', 'm', 'n'; 0 if nobody can tell. */
 char features_config(struct arena *, const char *option);
 
-/* ---- arch.c: register and calling facts, in one place for each architecture ---------------- */
+/* ---- arch.c: register and calling facts, in one place for each architecture ------------- */
 
 struct arch {
 	const char *name;               /* "x86_64", as uname -m has it */

@@ -27,7 +27,7 @@
 /* No record is larger: perf's limit is 8 KiB. */
 enum { RECORD_MAX = 1 << 16 };
 
-/* ---- where it is --------------------------------------------------------------------------- */
+/* ---- where it is ------------------------------------------------------------------------ */
 
 static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 
@@ -68,7 +68,7 @@ static struct str read_event_file(struct arena *a, const char *category, const c
 	return text;
 }
 
-/* ---- the format file ----------------------------------------------------------------------- */
+/* ---- the format file -------------------------------------------------------------------- */
 
 static bool is_blank(char c)
 {
@@ -255,7 +255,7 @@ int64_t tracefs_event_id(struct arena *a, const char *category, const char *name
 	return str_to_u64(trim(text), &id) && id <= INT32_MAX ? (int64_t)id : -1;
 }
 
-/* ---- wildcards ----------------------------------------------------------------------------- */
+/* ---- wildcards -------------------------------------------------------------------------- */
 
 struct names {
 	VEC(const char *) list;
@@ -339,7 +339,7 @@ uint32_t tracefs_each(struct arena *a, struct str category, struct str event,
 	return n;
 }
 
-/* ---- functions ----------------------------------------------------------------------------- */
+/* ---- functions -------------------------------------------------------------------------- */
 
 struct function {
 	struct str name, module;

@@ -81,7 +81,7 @@ static void report(struct counts *n, const char *name, const char *why)
 	}
 }
 
-/* ---- reading cases ----------------------------------------------------------------------- */
+/* ---- reading cases ---------------------------------------------------------------------- */
 
 static void skip_blanks(const char **at)
 {
@@ -238,7 +238,7 @@ static void take_value(struct test *t, const char **at, const struct type *type,
 		buffer_fill(b, 0, end - b->n);
 }
 
-/* ---- maps -------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------- */
 
 static bool is_hist(const struct map *m)
 {
@@ -411,7 +411,7 @@ static void do_step(struct test *t, const char **at)
 	}
 }
 
-/* ---- events and the ledger --------------------------------------------------------------- */
+/* ---- events and the ledger -------------------------------------------------------------- */
 
 static void take_event(struct test *t, enum event_kind kind, const char **at)
 {
@@ -466,7 +466,7 @@ static void take_ledger(struct test *t, const char **at)
 	t->map.counted = t->map.counted || e.kind == LEDGER_MAP_LEN;
 }
 
-/* ---- a case ------------------------------------------------------------------------------ */
+/* ---- a case ----------------------------------------------------------------------------- */
 
 static void directive(struct test *t, const char *at)
 {
@@ -590,7 +590,7 @@ static void run_file(const char *path, struct counts *n)
 	arena_free(&arena);
 }
 
-/* ---- what cases cannot say --------------------------------------------------------------- */
+/* ---- what cases cannot say -------------------------------------------------------------- */
 
 static const char *check_hist(void)
 {
