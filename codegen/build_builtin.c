@@ -203,7 +203,7 @@ ref build_str(struct build *b, struct node *n, struct place to)
 	struct str text;
 
 	if (literal_text(b->s, arg, &text)) {
-		build_literal(b, to, text);
+		build_literal(b, to, literal_cut(b->s, arg, text));
 		return 0;
 	}
 	address = address_of(b, arg, &space);

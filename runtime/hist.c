@@ -65,6 +65,8 @@ static void linear_label(char *to, uint32_t i, uint32_t n, const struct hist_sha
 	linear_number(b, sizeof b, (int64_t)(from + (uint64_t)h->step), round);
 	if (i + 1 == n)
 		snprintf(to, LABEL, "[%s, ...)", a);
+	else if (h->step == 1)
+		snprintf(to, LABEL, "[%s]", a);
 	else
 		snprintf(to, LABEL, "[%s, %s)", a, b);
 }

@@ -241,12 +241,21 @@ static uint32_t wanted_length(struct inference *in, const struct node *len)
 	return in->s->config.max_strlen;
 }
 
+struct str literal_cut(const struct script *s, const struct node *arg, struct str text)
+{
+	int64_t n;
+
+	if (arg->next && const_value(s, arg->next, &n) && n >= 0 && n < text.len)
+		text.len = (uint32_t)n;
+	return text;
+}
+
 static const struct type *infer_str(struct inference *in, const struct node *args)
 {
 	struct str text;
 
 	if (literal_text(in->s, args, &text))
-		return type_string(&in->s->types, text.len + 1);
+		return type_string(&in->s->types, literal_cut(in->s, args, text).len + 1);
 	if (args->type && args->type->kind == T_STRING && !args->next)
 		return args->type;
 	return type_string(&in->s->types, wanted_length(in, args->next));
@@ -354,7 +363,7 @@ static const struct type *infer_unary(struct inference *in, struct node *n)
 		return t;
 	if (n->un.op == O_DEREF)
 		return t->kind == T_POINTER ? t->of : &type_uint64;
-	return &type_int64;
+	return t->sign || t->kind == T_BOOL ? &type_int64 : &type_uint64;
 }
 
 static const struct type *infer_step(struct inference *in, struct node *n)

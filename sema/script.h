@@ -109,6 +109,8 @@ bool const_value(const struct script *, const struct node *, int64_t *);
 struct str param_text(const struct script *, uint64_t number);
 /* A literal string or a positional parameter used as one. */
 bool literal_text(const struct script *, const struct node *, struct str *);
+/* The text of str(literal, n): its first n bytes. */
+struct str literal_cut(const struct script *, const struct node *arg, struct str text);
 /* The aggregation on the right of an assignment; NULL if it is something else. */
 const struct builtin *aggregation_of(const struct node *value);
 enum agg_kind agg_of_builtin(enum builtin_id);
