@@ -54,7 +54,8 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 # ---- tests: each prints FAIL and skip lines and its sums ------------------------------------
 
 PRINT_TEST = $(B)/tests/print_test
-CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt
+CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
+	tests/cases/list.txt
 ROOT_CASES = tests/root/run.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
