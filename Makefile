@@ -88,6 +88,10 @@ randra: $(BIN) ## check-root's cases with registers given out at random
 asan: ## check and check-root with ASan and UBSan
 	$(MAKE) B=build/asan BIN=build/asan/xbt CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" check check-root
 
+fuzz: ## mutated scripts through the compiler, with ASan and UBSan (SECONDS=30)
+	$(MAKE) B=build/asan BIN=build/asan/xbt CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" build/asan/xbt
+	XBT=build/asan/xbt tests/fuzz $(or $(SECONDS),30)
+
 bless: $(BIN) ## write what is seen now into the cases, to be reviewed like code
 	XBT=$(abspath $(BIN)) tests/run --bless $(CASES) $(ROOT_CASES)
 
@@ -150,5 +154,5 @@ help: ## show this
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d
 
-.PHONY: asan bench bless check check-root check-vm clean cross-aarch64 help install lint objects \
+.PHONY: asan bench bless check check-root check-vm clean cross-aarch64 fuzz help install lint objects \
 	randra spill static test uninstall
