@@ -188,7 +188,7 @@ void build_read_string(struct build *b, enum space space, struct place to, ref s
 /* An address of the traced system: a number, or (arrays) where the array stands. */
 static ref address_of(struct build *b, struct node *n, enum space *space)
 {
-	*space = build_space(b, n->type);
+	*space = address_space(n->type);
 	if (!in_memory(n->type))
 		return build_value(b, n);
 	*space = SPACE_KERNEL;

@@ -220,7 +220,7 @@ ref build_join(struct build *b, struct node *n, struct place to)
 {
 	struct event *e = new_event(b, n, EV_JOIN);
 	const struct type *member[JOIN_ARGS + 1] = { &type_uint64 };
-	enum space space = build_space(b, n->call.args->type);
+	enum space space = address_space(n->call.args->type);
 	struct str separator = STR(" ");
 	ref argv = build_value(b, n->call.args), alive = ir_const(b->fn, 1), count = ir_const(b->fn, 0);
 	struct record r;

@@ -111,9 +111,8 @@ static enum bpf_func_id read_helper(enum space space)
 		: space == SPACE_USER ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read;
 }
 
-enum space build_space(const struct build *b, const struct type *t)
+enum space address_space(const struct type *t)
 {
-	(void)b;
 	return t->kind == T_POINTER || t->kind == T_ARRAY ? t->space : SPACE_NONE;
 }
 
@@ -139,7 +138,7 @@ static ref build_deref(struct build *b, struct node *n)
 {
 	ref address = build_value(b, n->un.e);
 
-	return build_read_scalar(b, address, build_space(b, n->un.e->type), n->type);
+	return build_read_scalar(b, address, address_space(n->un.e->type), n->type);
 }
 
 static ref build_unary(struct build *b, struct node *n)
@@ -238,7 +237,7 @@ static ref build_index(struct build *b, struct node *n)
 	offset = ir_append(b->fn, OP_MUL, build_value(b, n->bin.r), ir_const(b->fn, n->type->size), 0, 8);
 	/* An element of an array stands in memory of the program's own; kernel reads can do that too. */
 	return build_read_scalar(b, build_add(b, address, offset),
-				 base->type->kind == T_ARRAY ? SPACE_KERNEL : build_space(b, base->type),
+				 base->type->kind == T_ARRAY ? SPACE_KERNEL : address_space(base->type),
 				 n->type);
 }
 

@@ -86,7 +86,8 @@ ref build_read_scalar(struct build *, ref address, enum space, const struct type
 void build_read(struct build *, enum space, struct place to, uint32_t size, ref address);
 /* The string at an address, with its NUL, of at most `size` bytes (a value). */
 void build_read_string(struct build *, enum space, struct place to, ref size, ref address);
-enum space build_space(const struct build *, const struct type *);
+/* Whose memory a pointer or array is in, as far as its type says. */
+enum space address_space(const struct type *);
 
 /* ---- build_memory.c: places ------------------------------------------------------------- */
 

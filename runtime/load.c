@@ -191,12 +191,11 @@ static void explain_refusal(struct loaded *l, const struct prog *p, const char *
 		  log_tail(log));
 }
 
-static int try_load(const struct loaded *l, const struct prog *p, const struct bpf_insn *insns, char *log)
+static int try_load(const struct prog *p, const struct bpf_insn *insns, char *log)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = log ? LOG_SIZE : 0,
 		    .log_level = log ? 1 : 0);
 
-	(void)l;
 	return bpf_prog_load(p->kind->type, p->name, "GPL", insns, p->ninsns, &opts);
 }
 
@@ -221,11 +220,11 @@ static bool load_program(struct loaded *l, uint32_t index)
 	if (!insns)
 		return refuse(l, "can't load", p->name, ENOMEM);
 	relocate(l, p, insns);
-	fd = try_load(l, p, insns, NULL);
+	fd = try_load(p, insns, NULL);
 	error = errno;
 	/* Not for want of privilege: let the verifier tell. */
 	if (fd < 0 && error != EPERM && (log = calloc(1, LOG_SIZE))) {
-		fd = try_load(l, p, insns, log);
+		fd = try_load(p, insns, log);
 		error = errno;
 		if (fd < 0)
 			explain_refusal(l, p, log, error);
