@@ -124,7 +124,6 @@ WORD(retval)
 
 WORD(func)
 {
-	b->image->needs_symbols = true;
 	return b->ap->kind->arg(b, b->target, -2);
 }
 
@@ -139,7 +138,6 @@ WORD(args)
 ref build_ksym(struct build *b, struct node *n, struct place to)
 {
 	(void)to;
-	b->image->needs_symbols = true;
 	return build_value(b, n->call.args);
 }
 

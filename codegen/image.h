@@ -59,7 +59,6 @@ struct image {
 	VEC(struct ledger_entry) ledger;
 	uint32_t nprobes;
 	bool has_timers_or_probes; /* false: only BEGIN and END; the script ends by itself */
-	bool needs_symbols;        /* something prints as a kernel symbol */
 };
 
 /* The listing that -d emit prints and tests compare (disasm.c). */
