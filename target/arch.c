@@ -9,7 +9,10 @@
  */
 #include "target/target.h"
 
+/* Elsewhere the error below speaks, not a missing header. */
+#if defined(__x86_64__) || defined(__aarch64__)
 #include <asm/ptrace.h>
+#endif
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 
