@@ -273,7 +273,7 @@ static bool read_pmu(struct arena *a, bool at_return, struct perf_event_attr *at
 static int attach_kprobe(int prog_fd, const struct prog *prog, const struct target *t,
 			 struct links *links)
 {
-	struct perf_event_attr attr = { .sample_period = 1 };
+	struct perf_event_attr attr = { 0 };
 	const char *name = t->name;
 	bool refused;
 	int error;

@@ -300,7 +300,8 @@ static const struct type *args_tracepoint(struct script *s, struct target *t)
 
 /* ---- attaching -------------------------------------------------------------------------- */
 
-/* On one CPU: the program is put on the event itself, and runs wherever that happens. */
+/* On one CPU: the program is put on the event itself, and runs wherever that happens. No sample
+ * period: perf would take a sample of each event on that CPU, for nobody. */
 static int attach_tracepoint(int prog_fd, const struct prog *prog, const struct target *t,
 			     struct links *links)
 {
@@ -308,7 +309,6 @@ static int attach_tracepoint(int prog_fd, const struct prog *prog, const struct 
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_TRACEPOINT,
 		.config = (uint64_t)id,
-		.sample_period = 1,
 	};
 	bool refused;
 	int error;
