@@ -231,7 +231,7 @@ static void report_full(const struct source *src, const struct ledger_entry *e, 
 
 	fprintf(err,
 		"xbt: %s:%u: %.*s is full (%u elements): %" PRIu64 " update%s lost; "
-		"hint: raise max_map_keys\n",
+		"hint: BPFTRACE_MAX_MAP_KEYS allows more\n",
 		src->name, pos.line, STR_ARG(e->map->name), e->map->max_entries, n, plural(n));
 }
 
