@@ -25,9 +25,11 @@ void arena_on_exhaustion(void (*release)(void))
 	release_hook = release;
 }
 
-static struct chunk *chunk_new(struct arena *a, size_t size)
+/* Memory is given out zeroed: a large object's chunk comes so, others are zeroed as they are used,
+ * which leaves untouched what nobody uses. */
+static struct chunk *chunk_new(struct arena *a, size_t size, bool large)
 {
-	struct chunk *c = calloc(1, sizeof *c + size);
+	struct chunk *c = large ? calloc(1, sizeof *c + size) : malloc(sizeof *c + size);
 
 	if (!c) {
 		if (release_hook)
@@ -36,8 +38,9 @@ static struct chunk *chunk_new(struct arena *a, size_t size)
 		exit(1);
 	}
 	c->size = size;
+	c->used = 0;
 	/* A large object's chunk goes behind the current one, whose room is still good. */
-	if (a->chunks && size > CHUNK) {
+	if (a->chunks && large) {
 		c->next = a->chunks->next;
 		a->chunks->next = c;
 	} else {
@@ -50,16 +53,16 @@ static struct chunk *chunk_new(struct arena *a, size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
 	struct chunk *c = a->chunks;
+	bool large;
 	void *p;
 
 	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-	if (size > CHUNK / 4)
-		c = chunk_new(a, size > CHUNK ? size : CHUNK + 1);
-	else if (!c || c->size - c->used < size)
-		c = chunk_new(a, CHUNK);
+	large = size > CHUNK / 4;
+	if (large || !c || c->size - c->used < size)
+		c = chunk_new(a, large ? size : CHUNK, large);
 	p = c->data + c->used;
 	c->used += size;
-	return p;
+	return large ? p : memset(p, 0, size);
 }
 
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
