@@ -56,33 +56,47 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 PRINT_TEST = $(B)/tests/print_test
 CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
 	tests/cases/list.txt
-ROOT_CASES = tests/root/run.txt
+RUN_CASES = tests/cases/run.txt
+ROOT_CASES = $(RUN_CASES) tests/root/run.txt
+EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
 	runtime/maps.o runtime/event.o runtime/out_text.o sema/type.o sema/format.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 
+# xbt with a kernel of its own, for BEGIN and END: tests/bpfvm.c.
+VM = $(B)/vm/xbt
+IN_VM = VM=1 XBT=$(abspath $(VM))
+
+$(VM): $(MAIN) $(OBJ) $(B)/tests/bpfvm.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(filter-out -lbpf,$(LIBS))
+
 $(PRINT_TEST): $(B)/tests/print_test.o $(PRINT_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-check: $(BIN) $(PRINT_TEST) ## test what needs no root (some cases use it if they have it)
+check: $(BIN) $(VM) $(PRINT_TEST) ## test what needs no root (some cases use it if they have it)
 	$(PRINT_TEST) tests/print/*.txt
 	XBT=$(abspath $(BIN)) tests/run $(CASES)
+	$(IN_VM) tests/run $(RUN_CASES)
+	$(IN_VM) tests/eval $(EVAL)
 	sh tests/hypercall-names.test.sh
 	XBT=$(abspath $(BIN)) tests/man
 	tests/lint
 
 check-root: $(BIN) ## test in the running kernel
 	XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES)
-	XBT=$(abspath $(BIN)) tests/eval tests/root/eval.txt
+	XBT=$(abspath $(BIN)) tests/eval $(EVAL)
 
 check-vm: $(BIN) ## test in kernels that have kprobes, and in a Xen guest (QEMU)
 	XBT=$(abspath $(BIN)) tests/vm/all
 
-spill: $(BIN) ## check-root's cases with one register to allocate
+spill: $(BIN) $(VM) ## runs with one register to allocate
+	XBT_REGISTERS=few $(IN_VM) tests/run $(RUN_CASES)
 	XBT_REGISTERS=few XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES)
 
-randra: $(BIN) ## check-root's cases with registers given out at random
+randra: $(BIN) $(VM) ## runs with registers given out at random
+	for seed in 1 22 333; do XBT_REGISTERS=$$seed $(IN_VM) tests/run $(RUN_CASES) || exit; done
 	for seed in 1 22 333; do XBT_REGISTERS=$$seed XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES) || exit; done
 
 asan: ## check and check-root with ASan and UBSan
@@ -152,7 +166,8 @@ help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
 		while read -r t text; do printf 'make %-13s %s\n' "$$t" "$$text"; done
 
--include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d
+-include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d $(B)/tests/bpfvm.d \
+	$(B)/tests/print_test.d
 
 .PHONY: asan bench bless check check-root check-vm clean cross-aarch64 fuzz help install lint objects \
 	randra spill static test uninstall
