@@ -82,6 +82,29 @@ static bool fold_binary(enum operator op, int64_t l, int64_t r, int64_t *v)
 	}
 }
 
+/* Where signed and unsigned differ. */
+static bool fold_unsigned(enum operator op, uint64_t l, uint64_t r, int64_t *v)
+{
+	if ((op == O_DIV || op == O_MOD) && !r)
+		return false;
+	*v = (int64_t)(op == O_DIV ? l / r : op == O_MOD ? l % r : l >> (r & 63));
+	return true;
+}
+
+static bool is_large(const struct node *n)
+{
+	return n->kind == N_NUM && n->num > INT64_MAX;
+}
+
+static bool fold_node(const struct node *n, int64_t l, int64_t r, int64_t *v)
+{
+	enum operator op = n->bin.op;
+
+	if ((is_large(n->bin.l) || is_large(n->bin.r)) && (op == O_DIV || op == O_MOD || op == O_SHR))
+		return fold_unsigned(op, (uint64_t)l, (uint64_t)r, v);
+	return fold_binary(op, l, r, v);
+}
+
 bool const_value(const struct script *s, const struct node *n, int64_t *v)
 {
 	int64_t l, r;
@@ -102,7 +125,7 @@ bool const_value(const struct script *s, const struct node *n, int64_t *v)
 		return true;
 	case N_BINARY:
 		return const_value(s, n->bin.l, &l) && const_value(s, n->bin.r, &r) &&
-		       fold_binary(n->bin.op, l, r, v);
+		       fold_node(n, l, r, v);
 	default:
 		return false;
 	}
