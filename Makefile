@@ -18,10 +18,10 @@ SRC = \
 	target/arch.c target/features.c target/glob.c target/ksyms.c target/path.c target/tracefs.c \
 	lexer/number.c lexer/string.c \
 	parser/ast.c \
-	sema/builtins.c sema/check.c sema/expand.c sema/format.c sema/infer.c sema/parse.c \
+	sema/builtins.c sema/check.c sema/check_call.c sema/check_statement.c sema/config.c sema/expand.c sema/format.c sema/infer.c sema/macro.c sema/parse.c \
 	sema/plan.c sema/resolve.c sema/type.c \
 	codegen/allocate.c codegen/build.c codegen/build_agg.c codegen/build_builtin.c \
-	codegen/build_event.c codegen/build_map.c codegen/build_memory.c codegen/build_value.c \
+	codegen/build_event.c codegen/build_for.c codegen/build_map.c codegen/build_memory.c codegen/build_value.c \
 	codegen/disasm.c codegen/emit.c codegen/generate.c codegen/ir.c codegen/ir_dump.c \
 	codegen/ir_verify.c codegen/lower.c codegen/prune.c \
 	probes/attach.c probes/kprobe.c probes/special.c probes/timer.c probes/tracepoint.c \
@@ -70,7 +70,7 @@ IN_VM = VM=1 XBT=$(abspath $(VM))
 
 $(VM): $(MAIN) $(OBJ) $(B)/tests/bpfvm.o
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(filter-out -lbpf,$(LIBS))
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(PRINT_TEST): $(B)/tests/print_test.o $(PRINT_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

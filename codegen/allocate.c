@@ -165,7 +165,8 @@ static void collect(struct allocation *a)
 
 		*vec_push(f->arena, &a->intervals) = (struct interval){
 			.value = sorted.v[n].value,
-			.crosses_call = next_call(a, i->beg) < i->end,
+			/* What arrives in a register must not take one of another that does. */
+			.crosses_call = next_call(a, i->beg) < i->end || i->op == OP_ARG,
 			.hint = -1,
 		};
 	}

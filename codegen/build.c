@@ -31,7 +31,7 @@ ref build_add(struct build *b, ref l, ref r)
 
 /* ---- joins ------------------------------------------------------------------------------ */
 
-static ref *vars_copy(const struct build *b)
+ref *vars_copy(const struct build *b)
 {
 	ref *copy = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *copy);
 
@@ -284,6 +284,16 @@ static void build_while(struct build *b, struct node *n)
 	b->loop = l.outer;
 }
 
+static void build_break(struct build *b, bool breaks)
+{
+	if (!b->loop)
+		leave_callback(b, breaks ? LEAVE_BREAK : LEAVE_CONTINUE);
+	else if (breaks)
+		leave_to(b, b->loop->exit, b->loop->exit_phi);
+	else
+		leave_to(b, b->loop->head, b->loop->head_phi);
+}
+
 static void build_unroll(struct build *b, struct node *n)
 {
 	int64_t times = 0;
@@ -328,6 +338,19 @@ static void build_assign(struct build *b, struct node *n)
 		build_map_assign(b, l, n->bin.r);
 }
 
+/* Each time anew: zero. */
+static void build_let(struct build *b, struct node *n)
+{
+	const struct var *v = n->let.var->var.var;
+
+	if (n->let.assign)
+		build_assign(b, n->let.assign);
+	else if (in_memory(v->type))
+		build_zero_bytes(b, b->vars[v->id], 0, type_slot(v->type));
+	else
+		b->vars[v->id] = ir_const(b->fn, 0);
+}
+
 static void build_expr_statement(struct build *b, struct node *e)
 {
 	if (in_memory(e->type))
@@ -340,7 +363,17 @@ static void build_statement(struct build *b, struct node *n)
 {
 	switch (n->kind) {
 	case N_EXPR:
+	case N_DISCARD:
 		build_expr_statement(b, n->un.e);
+		break;
+	case N_LET:
+		build_let(b, n);
+		break;
+	case N_BLOCK:
+		build_list(b, n->list);
+		break;
+	case N_FOR:
+		build_for(b, n);
 		break;
 	case N_ASSIGN:
 		build_assign(b, n);
@@ -355,12 +388,12 @@ static void build_statement(struct build *b, struct node *n)
 		build_unroll(b, n);
 		break;
 	case N_BREAK:
-		leave_to(b, b->loop->exit, b->loop->exit_phi);
-		break;
 	case N_CONTINUE:
-		leave_to(b, b->loop->head, b->loop->head_phi);
+		build_break(b, n->kind == N_BREAK);
 		break;
 	case N_RETURN:
+		if (n->un.e)
+			build_expr_statement(b, n->un.e);
 		build_finish(b);
 		break;
 	default:
@@ -381,7 +414,15 @@ void build_list(struct build *b, struct node *n)
 
 /* A tracepoint program that returns 0 would hide the event from other users of perf; one's own
  * kprobes and timers have none. */
+bool returns_one(const struct build *b)
+{
+	return b->ap->kind->type == BPF_PROG_TYPE_TRACEPOINT;
+}
+
 void build_finish(struct build *b)
 {
-	ir_return(b->fn, ir_const(b->fn, b->ap->kind->type == BPF_PROG_TYPE_TRACEPOINT));
+	if (b->callback)
+		leave_callback(b, LEAVE_PROBE);
+	else
+		ir_return(b->fn, ir_const(b->fn, returns_one(b)));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Aggregations: how one value changes one CPU's words of an element (sema/maps.def has the layouts).
- * Nothing here is atomic, for nobody else writes these words while the program runs.
+ * Where each CPU has its own nothing needs to be atomic, for nobody else writes them while the program
+ * runs. Maps whose values the script reads have one set of words for all CPUs.
  *
  * Bucket numbers are computed without branches where that is possible: each branch would double the
  * paths that the verifier walks.
@@ -20,8 +21,13 @@ static ref op2c(struct build *b, enum op op, ref x, int64_t y)
 
 static void add_word(struct build *b, ref base, int64_t word, ref n)
 {
-	ref v = ir_load(b->fn, base, word * 8, 8);
+	ref v;
 
+	if (b->shared) {
+		ir_append(b->fn, OP_ATOMIC, base, n, word * 8, 8);
+		return;
+	}
+	v = ir_load(b->fn, base, word * 8, 8);
 	ir_store(b->fn, base, word * 8, op2(b, OP_ADD, v, n), 8);
 }
 
@@ -170,4 +176,27 @@ ref build_lhist(struct build *b, struct node *n, struct place to)
 	ir_place(f, joined, index);
 	count_bucket(b, to, index, last + 1);
 	return 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* { sum, n }: signed division where the values are signed; BPF's is unsigned. */
+static ref build_average(struct build *b, const struct map *m, ref sum, ref n)
+{
+	ref sign = op2c(b, OP_SAR, sum, 63), quotient;
+	ref magnitude = op2(b, OP_SUB, op2(b, OP_XOR, sum, sign), sign);
+
+	if (!m->val->sign)
+		return op2(b, OP_DIV, sum, n);
+	quotient = op2(b, OP_DIV, magnitude, n);
+	return op2(b, OP_SUB, op2(b, OP_XOR, quotient, sign), sign);
+}
+
+ref build_aggregate_value(struct build *b, const struct map *m, ref words)
+{
+	ref first = ir_load(b->fn, words, 0, 8);
+
+	if (m->agg != AGG_AVG)
+		return first;
+	return build_average(b, m, first, ir_load(b->fn, words, 8, 8));
 }

@@ -162,8 +162,7 @@ ref build_strftime(struct build *b, struct node *n, struct place to)
 	return build_value(b, n->call.args->next);
 }
 
-/* At most `most`, whatever it is; as the verifier sees it, too. */
-static ref build_limit(struct build *b, ref v, uint32_t most)
+ref build_limit(struct build *b, ref v, uint32_t most)
 {
 	struct fork k;
 	int64_t known;

@@ -17,7 +17,7 @@ static uint32_t ledger_index(struct build *b, enum ledger_kind kind, const struc
 
 	for (uint32_t i = 0; i < b->image->ledger.n; i++) {
 		e = &b->image->ledger.v[i];
-		if (e->kind == kind && e->map == m && (kind != LEDGER_DIV_ZERO || e->at.beg == at.beg))
+		if (e->kind == kind && e->map == m && (kind < LEDGER_DIV_ZERO || e->at.beg == at.beg))
 			return i;
 	}
 	e = vec_push(&b->s->arena, &b->image->ledger);

@@ -18,7 +18,7 @@ static uint32_t map_index(const struct map *m)
 	return IMAGE_MAPS + m->id;
 }
 
-static ref map_fd(struct build *b, const struct map *m)
+ref build_map_fd(struct build *b, const struct map *m)
 {
 	return ir_append(b->fn, OP_MAPFD, 0, 0, map_index(m), 8);
 }
@@ -86,7 +86,7 @@ ref build_map_read(struct build *b, struct node *n)
 		return ir_load(b->fn, direct_address(b, m), DIRECT_VALUE, 8);
 	element = lookup(b, m, build_key(b, m, n->map.key));
 	k = fork_if(b, element);
-	fork_else(b, &k, ir_load(b->fn, element, 0, 8));
+	fork_else(b, &k, m->agg ? build_aggregate_value(b, m, element) : ir_load(b->fn, element, 0, 8));
 	return fork_join(b, &k, ir_const(b->fn, 0));
 }
 
@@ -106,7 +106,7 @@ void build_map_read_into(struct build *b, struct node *n, struct place to)
 
 static ref update(struct build *b, const struct map *m, ref key, ref value, uint64_t flags)
 {
-	ref args[] = { map_fd(b, m), key, value, ir_const(b->fn, (int64_t)flags) };
+	ref args[] = { build_map_fd(b, m), key, value, ir_const(b->fn, (int64_t)flags) };
 	ref r = ir_call(b->fn, BPF_FUNC_map_update_elem, 4, args);
 
 	ir_clobber(b->fn);
@@ -142,7 +142,7 @@ static void uncount_element(struct build *b, const struct map *m)
 	ledger_add(b, LEDGER_MAP_LEN, m, m->at, -1);
 }
 
-static ref is_negative(struct build *b, ref r)
+ref is_negative(struct build *b, ref r)
 {
 	/* Helpers return int: the sign is in the low half. */
 	return ir_append(b->fn, OP_LT, ir_append(b->fn, OP_EXT, r, 0, 1, 4), ir_const(b->fn, 0), 0, 8);
@@ -361,7 +361,7 @@ ref build_map_delete(struct build *b, struct node *n)
 		ir_store(b->fn, direct, DIRECT_VALUE, ir_const(b->fn, 0), 8);
 		return ir_append(b->fn, OP_NE, was, ir_const(b->fn, 0), 0, 8);
 	}
-	args[0] = map_fd(b, m);
+	args[0] = build_map_fd(b, m);
 	args[1] = build_key(b, m, n->map.key);
 	r = ir_call(b->fn, BPF_FUNC_map_delete_elem, 2, args);
 	ir_clobber(b->fn);
@@ -383,6 +383,7 @@ void build_aggregation(struct build *b, struct node *n, struct node *call)
 	key = build_key(b, m, n->map.key);
 	e = m->storage == STORE_CPU_ARRAY ? only_element(b, m, key) : element_begin(b, m, key, 0);
 	b->shape = &m->hist;
+	b->shared = m->storage == STORE_HASH;
 	build_table[call->call.fn->id](b, call, (struct place){ e.address, 0, m->val });
 	element_end(b, &e);
 }

@@ -13,6 +13,8 @@
 
 /* Beyond this many bytes a helper copies. And what is larger, or does not fit, is no stack object. */
 enum { COPY_INLINE = 128, STACK_OBJECT = 64, STACK_BUDGET = 320 };
+/* A program and its loops' bodies share 512 bytes of stack. */
+enum { STACK_BUDGET_FOR = 96 };
 
 bool in_memory(const struct type *t)
 {
@@ -33,11 +35,11 @@ static struct place stack_temp(struct build *b, const struct type *t, uint32_t s
 	for (uint32_t i = 0; i < b->temps.n; i++)
 		if (!b->temps.v[i].busy && b->temps.v[i].size >= size &&
 		    b->temps.v[i].size <= size + 16) {
-			b->temps.v[i].busy = true;
+			b->temps.v[i].busy = b->nesting;
 			return (struct place){ b->temps.v[i].address, 0, t };
 		}
 	fresh = vec_push(&b->s->work, &b->temps);
-	*fresh = (struct temp){ ir_slot(b->fn, size), size, true };
+	*fresh = (struct temp){ ir_slot(b->fn, size), size, b->nesting };
 	b->stack_used += size;
 	return (struct place){ fresh->address, 0, t };
 }
@@ -49,26 +51,30 @@ static bool fits_stack(const struct build *b, uint32_t size)
 	for (uint32_t i = 0; i < b->temps.n; i++)
 		if (!b->temps.v[i].busy && b->temps.v[i].size >= size && b->temps.v[i].size <= size + 16)
 			return true;
-	return b->stack_used + b->keys + size <= STACK_BUDGET;
+	return b->stack_used + b->keys + size <= (b->has_callbacks ? STACK_BUDGET_FOR : STACK_BUDGET);
 }
 
-struct place build_temp(struct build *b, const struct type *t)
+struct place scratch_temp(struct build *b, const struct type *t)
 {
-	uint32_t size = type_slot(t);
-	struct place p;
+	struct place p = { b->scratch, b->scratch_used, t };
 
-	if (fits_stack(b, size))
-		return stack_temp(b, t, size);
-	p = (struct place){ b->scratch, b->scratch_used, t };
-	b->scratch_used += size;
+	b->scratch_used += type_slot(t);
 	if (b->scratch_used > b->scratch_most)
 		b->scratch_most = b->scratch_used;
 	return p;
 }
 
-/* Marks count both: busy stack temporaries are told by their number, scratch by its top. */
-uint32_t temps_mark(const struct build *b)
+struct place build_temp(struct build *b, const struct type *t)
 {
+	uint32_t size = type_slot(t);
+
+	return fits_stack(b, size) ? stack_temp(b, t, size) : scratch_temp(b, t);
+}
+
+/* Statements nest: an expression may hold some. Each takes back what it took, not its surroundings'. */
+uint32_t temps_mark(struct build *b)
+{
+	b->nesting++;
 	return b->scratch_used;
 }
 
@@ -76,7 +82,9 @@ void temps_release(struct build *b, uint32_t scratch_mark)
 {
 	b->scratch_used = scratch_mark;
 	for (uint32_t i = 0; i < b->temps.n; i++)
-		b->temps.v[i].busy = false;
+		if (b->temps.v[i].busy >= b->nesting)
+			b->temps.v[i].busy = 0;
+	b->nesting--;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------ */
@@ -190,6 +198,15 @@ static void build_args_field_into(struct build *b, struct node *n, struct place 
 	build_read(b, SPACE_KERNEL, to, f->type->size, from);
 }
 
+static void build_record_into(struct build *b, struct node *n, struct place to)
+{
+	uint32_t i = 0;
+
+	for (struct node *f = n->list; f; f = f->next, i++)
+		build_into(b, f->member.base, (struct place){ to.base, to.off + to.type->fields[i].offset,
+							      to.type->fields[i].type });
+}
+
 static void build_tuple_into(struct build *b, struct node *n, struct place to)
 {
 	uint32_t i = 0;
@@ -199,15 +216,20 @@ static void build_tuple_into(struct build *b, struct node *n, struct place to)
 						 to.type->fields[i].type });
 }
 
-static void build_member_of_tuple(struct build *b, struct node *n, struct place to)
+struct place build_tuple_member(struct build *b, struct node *n)
 {
-	struct place base = build_memory(b, n->bin.l);
+	struct node *tuple = n->kind == N_MEMBER ? n->member.base : n->bin.l;
+	struct place base = build_memory(b, tuple);
 	const struct field *f;
 	int64_t i = 0;
 
-	const_value(b->s, n->bin.r, &i);
-	f = &n->bin.l->type->fields[i];
-	build_copy(b, to, (struct place){ base.base, base.off + f->offset, f->type });
+	if (n->kind == N_MEMBER) {
+		f = type_field(tuple->type, n->member.name);
+	} else {
+		const_value(b->s, n->bin.r, &i);
+		f = &tuple->type->fields[i];
+	}
+	return (struct place){ base.base, base.off + f->offset, f->type };
 }
 
 void build_into(struct build *b, struct node *n, struct place to)
@@ -238,11 +260,22 @@ void build_into(struct build *b, struct node *n, struct place to)
 	case N_TUPLE:
 		build_tuple_into(b, n, to);
 		break;
+	case N_RECORD:
+		build_record_into(b, n, to);
+		break;
+	case N_VALUE:
+		build_list(b, n->block.list);
+		if (b->fn->current)
+			build_into(b, n->block.value, to);
+		break;
 	case N_MEMBER:
-		build_args_field_into(b, n, to);
+		if (is_args(n->member.base))
+			build_args_field_into(b, n, to);
+		else
+			build_copy(b, to, build_tuple_member(b, n));
 		break;
 	case N_INDEX:
-		build_member_of_tuple(b, n, to);
+		build_copy(b, to, build_tuple_member(b, n));
 		break;
 	case N_VAR:
 		build_copy(b, to, (struct place){ b->vars[n->var.var->id], 0, n->var.var->type });

@@ -214,18 +214,24 @@ static ref array_address(struct build *b, struct node *n)
 	return place_address(b, build_memory(b, n));
 }
 
+static ref build_member_scalar(struct build *b, struct node *n)
+{
+	struct place p;
+
+	if (n->kind == N_MEMBER && is_args(n->member.base))
+		return build_args_scalar(b, n);
+	p = build_tuple_member(b, n);
+	return ir_load(b->fn, p.base, p.off, 8);
+}
+
 static ref build_index(struct build *b, struct node *n)
 {
 	struct node *base = n->bin.l;
 	int64_t i;
 	ref address, offset;
 
-	if (base->type->kind == T_TUPLE) {
-		struct place p = build_memory(b, base);
-
-		const_value(b->s, n->bin.r, &i);
-		return ir_load(b->fn, p.base, p.off + base->type->fields[i].offset, 8);
-	}
+	if (base->type->kind == T_TUPLE)
+		return build_member_scalar(b, n);
 	if (base->kind == N_MEMBER && is_args(base->member.base) && base->type->kind == T_ARRAY &&
 	    const_value(b->s, n->bin.r, &i)) {
 		const struct field *f = type_field(b->target->args, base->member.name);
@@ -277,7 +283,10 @@ ref build_value(struct build *b, struct node *n)
 	case N_COND:
 		return build_cond(b, n);
 	case N_MEMBER:
-		return build_args_scalar(b, n);
+		return build_member_scalar(b, n);
+	case N_VALUE:
+		build_list(b, n->block.list);
+		return n->block.value && b->fn->current ? build_value(b, n->block.value) : 0;
 	case N_INDEX:
 		return build_index(b, n);
 	case N_CAST:

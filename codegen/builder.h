@@ -21,7 +21,7 @@ struct place {
 struct temp {
 	ref address;
 	uint32_t size;
-	bool busy;
+	uint32_t busy; /* the nesting of the statement that has it; 0: free */
 };
 
 struct loop {
@@ -41,17 +41,24 @@ struct build {
 	ref ctx, scratch;
 	ref *vars;               /* the value of each variable now; of strings and such: the address */
 	struct loop *loop;
+	bool has_callbacks;      /* the probe has for loops */
+	int64_t *var_offsets;    /* of strings and such: where they lie in scratch memory */
+	struct callback *callback; /* the body of a for loop is built: what it shares with its surroundings */
 	VEC(struct temp) temps;  /* stack objects, reused from statement to statement */
+	uint32_t nesting;        /* of statements */
 	uint32_t stack_used;
 	uint32_t scratch_used, scratch_most;
 	uint32_t keys;           /* stack bytes that merged keys hold */
 	ref operand;             /* of the aggregation that is built: its value, and its shape */
 	const struct hist_shape *shape;
+	bool shared;             /* its words are those of all CPUs */
 };
 
 /* ---- build.c: control flow, programs ---------------------------------------------------- */
 
 void build_list(struct build *, struct node *);
+/* The variables' values now, to come back to. */
+ref *vars_copy(const struct build *);
 /* Branches on a condition; short-circuits become jumps. */
 void build_condition(struct build *, struct node *, uint32_t then, uint32_t els);
 /* Two ways that meet again, each with an open block, variables and (of an expression) a value. */
@@ -72,6 +79,25 @@ void fork_else(struct build *, struct fork *, ref value);
 /* Both meet; returns their joint value. */
 ref fork_join(struct build *, struct fork *, ref value);
 void build_finish(struct build *);
+/* What this kind of program returns. */
+bool returns_one(const struct build *);
+/* At most `most`, whatever it is; as the verifier sees it, too. */
+ref build_limit(struct build *, ref, uint32_t most);
+
+/* ---- generate.c: functions ------------------------------------------------------------------ */
+
+/* From here the function's code is built; its entry block stays empty until the end. */
+uint32_t function_begin(struct build *);
+/* The current block is the entry's: it looks scratch memory up, if need be, and goes on to the start. */
+void function_end(struct build *, uint32_t start);
+
+/* ---- build_for.c: loops whose bodies are functions that the kernel calls ---------------- */
+
+enum leave { LEAVE_CONTINUE, LEAVE_BREAK, LEAVE_PROBE };
+
+void build_for(struct build *, struct node *);
+/* Ends this turn of the loop (from its body). */
+void leave_callback(struct build *, enum leave);
 
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
@@ -94,11 +120,15 @@ enum space address_space(const struct type *);
 void build_into(struct build *, struct node *, struct place);
 /* A place of one's own until the statement ends. */
 struct place build_temp(struct build *, const struct type *);
-uint32_t temps_mark(const struct build *);
+/* The same, surely in scratch memory. */
+struct place scratch_temp(struct build *, const struct type *);
+uint32_t temps_mark(struct build *);
 void temps_release(struct build *, uint32_t scratch_mark);
 void build_copy(struct build *, struct place to, struct place from);
 void build_zero_bytes(struct build *, ref base, int64_t off, uint32_t size);
 void build_literal(struct build *, struct place, struct str);
+/* Where the member of a tuple or record is: t.N, t.name. */
+struct place build_tuple_member(struct build *, struct node *);
 /* A string, buffer or tuple where it already is, or in a temporary. */
 struct place build_memory(struct build *, struct node *);
 ref place_address(struct build *, struct place);
@@ -108,6 +138,11 @@ bool in_memory(const struct type *);
 
 /* ---- build_map.c ------------------------------------------------------------------------ */
 
+ref build_map_fd(struct build *, const struct map *);
+/* The number that an aggregation's words stand for: those at an address, which are all there are. */
+ref build_aggregate_value(struct build *, const struct map *, ref words);
+/* Is a helper's result an error? */
+ref is_negative(struct build *, ref);
 ref build_map_read(struct build *, struct node *);
 void build_map_read_into(struct build *, struct node *, struct place);
 void build_map_assign(struct build *, struct node *map, struct node *value);

@@ -77,7 +77,9 @@ static void disasm_imm64(const struct bpf_insn *i, FILE *out)
 {
 	uint64_t v = (uint32_t)i[0].imm | (uint64_t)(uint32_t)i[1].imm << 32;
 
-	if (i->src_reg)
+	if (i->src_reg == BPF_PSEUDO_FUNC)
+		fprintf(out, "r%d = function %+d", i->dst_reg, i->imm);
+	else if (i->src_reg)
 		fprintf(out, "r%d = map%s", i->dst_reg, i->src_reg == BPF_PSEUDO_MAP_VALUE ? " value" : "");
 	else
 		fprintf(out, "r%d = 0x%llx", i->dst_reg, (unsigned long long)v);

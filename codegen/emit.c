@@ -88,6 +88,11 @@ static void put_value(struct emitter *e, int dst, ref r)
 	case OP_MAPVAL:
 		put_map(e, dst, (uint32_t)(i->imm >> 32), true, (uint32_t)i->imm);
 		break;
+	case OP_FUNC:
+		*vec_push(e->fn->arena, &e->fn->func_uses) =
+			(struct func_use){ e->fn->insns.n, (uint32_t)i->imm };
+		put_imm64(e, dst, BPF_PSEUDO_FUNC, 0);
+		break;
 	case OP_SLOT:
 	case OP_KEY:
 		put_mov(e, dst, FRAME);
@@ -376,6 +381,14 @@ static void emit_branch(struct emitter *e, const struct ins *i, const struct blo
 	put_jump(e, els, next);
 }
 
+static void emit_argument(struct emitter *e, const struct ins *i, int from)
+{
+	if (i->spill)
+		put(e, BPF_STX | BPF_MEM | BPF_DW, FRAME, from, spill_offset(i), 0);
+	else
+		put_mov(e, i->reg, from);
+}
+
 static void emit_ins(struct emitter *e, ref r, const struct block *b, uint32_t next)
 {
 	const struct ins *i = &e->fn->ins.v[r];
@@ -383,10 +396,8 @@ static void emit_ins(struct emitter *e, ref r, const struct block *b, uint32_t n
 	e->fn->at = i->at;
 	switch (i->op) {
 	case OP_CTX:
-		if (i->spill)
-			put(e, BPF_STX | BPF_MEM | BPF_DW, FRAME, BPF_REG_1, spill_offset(i), 0);
-		else
-			put_mov(e, i->reg, BPF_REG_1);
+	case OP_ARG:
+		emit_argument(e, i, BPF_REG_1 + (i->op == OP_ARG ? (int)i->imm : 0));
 		break;
 	case OP_EXT:
 		emit_ext(e, i);
@@ -455,4 +466,38 @@ void emit(struct fn *f)
 			emit_ins(&e, b->list.v[j], b, next);
 	}
 	resolve_jumps(&e);
+}
+
+/* ---- callbacks -------------------------------------------------------------------------- */
+
+static void append(struct fn *f, const struct fn *g)
+{
+	uint32_t start = f->insns.n;
+
+	for (uint32_t i = 0; i < g->insns.n; i++) {
+		*vec_push(f->arena, &f->insns) = g->insns.v[i];
+		*vec_push(f->arena, &f->spans) = g->spans.v[i];
+	}
+	for (uint32_t i = 0; i < g->relocs.n; i++) {
+		struct reloc *r = vec_push(f->arena, &f->relocs);
+
+		*r = g->relocs.v[i];
+		r->insn += start;
+	}
+	for (uint32_t i = 0; i < g->func_uses.n; i++)
+		*vec_push(f->arena, &f->func_uses) =
+			(struct func_use){ g->func_uses.v[i].insn + start, g->func_uses.v[i].callback };
+}
+
+void emit_join(struct fn *f, uint32_t *where)
+{
+	for (uint32_t i = 0; i < f->callbacks.n; i++) {
+		where[i] = f->insns.n;
+		append(f, f->callbacks.v[i]);
+	}
+	for (uint32_t i = 0; i < f->func_uses.n; i++) {
+		const struct func_use *u = &f->func_uses.v[i];
+
+		f->insns.v[u->insn].imm = (int32_t)(where[u->callback] - u->insn - 1);
+	}
 }

@@ -28,17 +28,27 @@ const char *const back_stages[] = { "build", "prune", "lower", "allocate", "emit
 
 /* ---- one program ------------------------------------------------------------------------ */
 
-/* Strings and such live in memory for the whole firing, and start as zeros. */
+static void find_for(struct node *n, void *ctx)
+{
+	*(bool *)ctx |= n->kind == N_FOR;
+	ast_children(n, find_for, ctx);
+}
+
+/* Strings and such live in memory for the whole firing, and start as zeros. The bodies of for loops
+ * have another stack: what they may want lies in scratch memory. */
 static void start_variables(struct build *b)
 {
+	find_for(b->p->node, &b->has_callbacks);
 	b->vars = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *b->vars);
+	b->var_offsets = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *b->var_offsets);
 	for (uint32_t i = 0; i < b->p->vars.n; i++) {
 		const struct type *t = b->p->vars.v[i]->type;
 		struct place p;
 
 		if (!in_memory(t))
 			continue;
-		p = build_temp(b, t);
+		p = b->has_callbacks ? scratch_temp(b, t) : build_temp(b, t);
+		b->var_offsets[i] = p.off;
 		b->vars[i] = place_address(b, p);
 		build_zero_bytes(b, b->vars[i], 0, type_slot(t));
 	}
@@ -81,17 +91,26 @@ static void build_body(struct build *b)
 	build_finish(b);
 }
 
-/* The entry block is written last, when it is known what the program needs: the context, and the
- * address of its scratch memory. */
-static void build_entry(struct build *b, uint32_t entry, uint32_t start)
+/* The entry block is written last, when it is known what the function needs. */
+uint32_t function_begin(struct build *b)
+{
+	uint32_t start = ir_block(b->fn);
+
+	b->scratch = ir_new_ins(b->fn, OP_LOOKUP, 0, 0, IMAGE_SCRATCH, 8);
+	ir_leave(b->fn);
+	b->fn->blocks.v[start].preds = 1; /* its jump comes last */
+	ir_enter(b->fn, start);
+	return start;
+}
+
+void function_end(struct build *b, uint32_t start)
 {
 	struct fn *f = b->fn;
 	struct image_map *scratch = &b->image->maps.v[IMAGE_SCRATCH];
 	uint32_t none;
 	ref key;
 
-	ir_resume(f, entry);
-	ir_place(f, entry, b->ctx);
+	f->blocks.v[start].preds = 0;
 	if (!b->scratch_most) {
 		ir_jump(f, start);
 		return;
@@ -102,33 +121,34 @@ static void build_entry(struct build *b, uint32_t entry, uint32_t start)
 	key = ir_slot(f, 8);
 	ir_store(f, key, 0, ir_const(f, b->prog), 8);
 	f->ins.v[b->scratch].arg[0] = key;
-	ir_place(f, entry, b->scratch);
+	ir_place(f, f->current, b->scratch);
 	ir_branch(f, b->scratch, start, none);
 	ir_enter(f, none);
-	build_finish(b);
+	ir_return(f, ir_const(f, b->callback || returns_one(b)));
 }
 
 static struct fn *build_program(struct build *b, const char *name)
 {
 	struct fn *f = ir_new(&b->s->work, name);
-	uint32_t entry = f->current, start = ir_block(f);
+	uint32_t entry = f->current, start;
 
 	b->fn = f;
 	f->at = b->p->node->at.beg;
 	b->ctx = ir_new_ins(f, OP_CTX, 0, 0, 0, 8);
-	b->scratch = ir_new_ins(f, OP_LOOKUP, 0, 0, IMAGE_SCRATCH, 8);
-	ir_leave(f);
-	f->blocks.v[start].preds = 1; /* its jump comes last */
-	ir_enter(f, start);
+	start = function_begin(b);
 	start_variables(b);
 	build_body(b);
-	f->blocks.v[start].preds = 0;
-	build_entry(b, entry, start);
+	ir_resume(f, entry);
+	ir_place(f, entry, b->ctx);
+	function_end(b, start);
 	return f;
 }
 
 static bool run_passes(struct script *s, struct fn *f, const struct dumps *d)
 {
+	for (uint32_t i = 0; i < f->callbacks.n; i++)
+		if (!run_passes(s, f->callbacks.v[i], d))
+			return false;
 	for (size_t i = 0; i < LEN(back); i++) {
 		const char *why;
 
@@ -172,15 +192,18 @@ static bool make_program(struct script *s, struct image *image, struct probe *p,
 	struct build b = { .s = s, .image = image, .p = p, .ap = ap, .target = targets,
 			   .prog = image->progs.n };
 	struct fn *f = build_program(&b, program_name(s, targets));
+	uint32_t *callbacks = arena_alloc(&s->arena, (f->callbacks.n + 1) * sizeof *callbacks);
 	struct prog *prog;
 
 	if (!run_passes(s, f, d))
 		return false;
+	emit_join(f, callbacks);
 	prog = vec_push(&s->arena, &image->progs);
 	*prog = (struct prog){
 		.name = f->name, .kind = ap->kind, .probe = p->index, .targets = targets, .ntargets = n,
 		.insns = keep(s, f->insns.v, f->insns.n * sizeof *f->insns.v), .ninsns = f->insns.n,
 		.relocs = keep(s, f->relocs.v, f->relocs.n * sizeof *f->relocs.v), .nrelocs = f->relocs.n,
+		.callbacks = callbacks, .ncallbacks = f->callbacks.n,
 		.spans = keep(s, f->spans.v, f->spans.n * sizeof *f->spans.v),
 	};
 	return true;
@@ -210,12 +233,20 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 
 /* ---- maps ------------------------------------------------------------------------------- */
 
-enum { RINGBUF_SIZE = 1 << 20 };
+/* The kernel wants a power of two, of whole pages. */
+static uint32_t ring_size(const struct script *s)
+{
+	uint32_t size = 4096;
+
+	while (size < 1u << 30 && size / 4096 < s->config.perf_rb_pages)
+		size *= 2;
+	return size;
+}
 
 static void add_own_maps(struct script *s, struct image *image)
 {
 	static const struct image_map own[IMAGE_MAPS] = {
-		[IMAGE_RINGBUF] = { "xbt_events", BPF_MAP_TYPE_RINGBUF, 0, 0, RINGBUF_SIZE, 0, NULL },
+		[IMAGE_RINGBUF] = { "xbt_events", BPF_MAP_TYPE_RINGBUF, 0, 0, 0, 0, NULL },
 		[IMAGE_LEDGER] = { "xbt_ledger", BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE, NULL },
 		[IMAGE_ZERO] = { "xbt_zero", BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0, NULL },
 		[IMAGE_SCRATCH] = { "xbt_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1, 0, NULL },
@@ -223,6 +254,7 @@ static void add_own_maps(struct script *s, struct image *image)
 
 	for (uint32_t i = 0; i < IMAGE_MAPS; i++)
 		*vec_push(&s->arena, &image->maps) = own[i];
+	image->maps.v[IMAGE_RINGBUF].max_entries = ring_size(s);
 }
 
 static struct image_map map_of(struct script *s, const struct map *m)
@@ -238,7 +270,8 @@ static struct image_map map_of(struct script *s, const struct map *m)
 
 	return (struct image_map){
 		.name = name,
-		.type = types[m->storage],
+		.type = m->lru ? (m->agg && !m->read_back ? BPF_MAP_TYPE_LRU_PERCPU_HASH : BPF_MAP_TYPE_LRU_HASH)
+			       : types[m->storage],
 		.key_size = array ? 4 : m->key ? type_slot(m->key) : 8,
 		.value_size = m->agg ? agg_words(m) * 8
 				     : type_slot(m->val) + (m->storage == STORE_DIRECT ? 8 : 0),
@@ -266,6 +299,7 @@ struct image *generate(struct script *s, const struct dumps *d)
 	image->maps.v[IMAGE_SCRATCH].max_entries = image->progs.n ? image->progs.n : 1;
 	image->nprobes = s->probes.n;
 	image->source = s->source;
+	image->config = s->config;
 	image->arena = s->arena;
 	s->arena = (struct arena){ NULL };
 	return image;

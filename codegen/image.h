@@ -47,12 +47,15 @@ struct prog {
 	uint32_t ninsns;
 	struct reloc *relocs;
 	uint32_t nrelocs;
+	uint32_t *callbacks;      /* where functions start that the kernel calls for loops */
+	uint32_t ncallbacks;
 	uint32_t *spans;          /* for each instruction, the source offset it comes from */
 };
 
 struct image {
 	struct arena arena;
 	struct source source;
+	struct config config;
 	VEC(struct image_map) maps;
 	VEC(struct prog) progs;
 	VEC(struct event) events;

@@ -27,6 +27,7 @@ struct fn *ir_new(struct arena *a, const char *name)
 
 	f->arena = a;
 	f->name = name;
+	f->program = f;
 	f->heads = arena_alloc(a, HEADS * sizeof *f->heads);
 	vec_push(a, &f->ins); /* 0 is "none", in all three */
 	vec_push(a, &f->blocks);
@@ -58,6 +59,7 @@ bool ir_is_material(const struct fn *f, ref r)
 	case OP_CONST:
 	case OP_MAPFD:
 	case OP_MAPVAL:
+	case OP_FUNC:
 	case OP_SLOT:
 	case OP_KEY:
 		return true;

@@ -62,7 +62,12 @@ struct slot {
 	int32_t offset;     /* from r10; allocate's */
 };
 
-/* One program in the making. */
+/* An instruction that loads the address of a callback. */
+struct func_use {
+	uint32_t insn, callback;
+};
+
+/* One program in the making, or a callback of it. */
 struct fn {
 	struct arena *arena;
 	const char *name;
@@ -77,11 +82,14 @@ struct fn {
 	uint32_t *heads;    /* numbers by hash */
 	uint32_t epoch;     /* of memory: LOOKUPs of an earlier one are void */
 	uint32_t stack;     /* allocate: bytes of stack in use */
+	struct fn *program;  /* the whole that a callback belongs to; of a program: itself */
+	VEC(struct fn *) callbacks; /* of a program */
 	const char *failure; /* set by a pass that could not do its work: one clause, else NULL */
 	/* target program: emit's */
 	VEC(struct bpf_insn) insns;
 	VEC(struct reloc) relocs;
 	VEC(uint32_t) spans;
+	VEC(struct func_use) func_uses;
 };
 
 struct numbered {
@@ -144,5 +152,7 @@ void prune(struct fn *);    /* drops what nobody uses, and blocks that nothing r
 void lower(struct fn *);    /* LOOKUP and constants into what the machine has; fuses comparisons */
 void allocate(struct fn *); /* registers and stack */
 void emit(struct fn *);     /* IR -> fn->insns, relocs, spans */
+/* Appends a program's callbacks to its instructions, all emitted; where[i] is where callback i starts. */
+void emit_join(struct fn *, uint32_t *where);
 
 #endif

@@ -13,6 +13,7 @@ struct lexer {
 	struct diag *diag;
 	uint32_t offset; /* of the next byte */
 	int braces;      /* how deep in { }: 0 is where attach points stand */
+	bool declares;   /* a map is being declared: let @m = hash(10) */
 };
 
 /* What a token carries. */

@@ -29,6 +29,15 @@ struct list list_add(struct list l, struct node *n)
 	return l;
 }
 
+struct list list_join(struct list a, struct list b)
+{
+	if (!a.head || !b.head)
+		return a.head ? a : b;
+	a.tail->next = b.head;
+	a.tail = b.tail;
+	return a;
+}
+
 struct str node_text(const struct source *src, const struct node *n)
 {
 	return (struct str){ src->text.s + n->at.beg, n->at.end - n->at.beg };
@@ -247,6 +256,100 @@ struct node *ast_loop(struct parser *p, struct span at, enum node_kind kind, str
 	return finish(p, n);
 }
 
+struct node *ast_named(struct parser *p, struct span at, enum node_kind kind, struct str name,
+		       struct node *e)
+{
+	struct node *n = new_node(p, at, kind);
+
+	n->member.name = name;
+	n->member.base = e;
+	return finish(p, n);
+}
+
+struct node *ast_list(struct parser *p, struct span at, enum node_kind kind, struct node *list)
+{
+	struct node *n = new_node(p, at, kind);
+
+	n->list = list;
+	return finish(p, n);
+}
+
+struct node *ast_value(struct parser *p, struct span at, struct node *list, struct node *value)
+{
+	struct node *n = new_node(p, at, N_VALUE);
+
+	n->block.list = list;
+	n->block.value = value;
+	return finish(p, n);
+}
+
+struct node *ast_return(struct parser *p, struct span at, struct node *e)
+{
+	struct node *n = new_node(p, at, N_RETURN);
+
+	n->un.e = e;
+	return finish(p, n);
+}
+
+struct node *ast_discard(struct parser *p, struct span at, struct str name, struct node *e)
+{
+	struct node *n = new_node(p, (struct span){ at.beg, e->at.end }, N_DISCARD);
+
+	if (!str_is(name, "_")) {
+		uint32_t d = diag_error(p->diag, at, "assign-target", "'%.*s' can't be assigned",
+					STR_ARG(name));
+
+		diag_hint(p->diag, d, "variables begin with $, maps with @");
+	}
+	n->un.e = e;
+	return finish(p, n);
+}
+
+struct node *ast_let(struct parser *p, struct span at, struct node *var, struct node *value)
+{
+	struct node *n = new_node(p, at, N_LET);
+
+	n->let.var = var;
+	if (value)
+		n->let.assign = ast_assign(p, at, ast_var(p, var->at, var->var.name), O_NONE, false,
+					   value);
+	return finish(p, n);
+}
+
+struct node *ast_for(struct parser *p, struct span at, struct node *var, struct node *e,
+		     struct node *end, struct node *body)
+{
+	struct node *n = new_node(p, at, N_FOR);
+
+	n->loop.var = var;
+	n->loop.test = e;
+	n->loop.end = end;
+	n->loop.body = body;
+	return finish(p, n);
+}
+
+struct node *ast_macro(struct parser *p, struct span at, struct str name, struct node *params,
+		       struct node *body)
+{
+	struct node *n = new_node(p, at, N_MACRO);
+
+	n->macro.name = name;
+	n->macro.params = params;
+	n->macro.body = body;
+	return finish(p, n);
+}
+
+struct node *ast_mapdecl(struct parser *p, struct span at, struct node *map, struct str kind,
+			 struct node *size)
+{
+	struct node *n = new_node(p, at, N_MAPDECL);
+
+	n->decl.map = map;
+	n->decl.kind = kind;
+	n->decl.size = size;
+	return finish(p, n);
+}
+
 struct node *ast_point(struct parser *p, struct span at, struct str spec)
 {
 	struct node *n = new_node(p, at, N_POINT);
@@ -266,21 +369,25 @@ struct node *ast_probe(struct parser *p, struct span at, struct node *points, st
 	return finish(p, n);
 }
 
-static void visit_list(struct node *n, void (*visit)(struct node *, void *), void *ctx)
+/* ---- walking ---------------------------------------------------------------------------- */
+
+static void visit_link(struct node **link, void (*visit)(struct node **, void *), void *ctx)
 {
-	for (struct node *next; n; n = next) {
-		next = n->next;
-		visit(n, ctx);
-	}
+	struct node *next = (*link)->next;
+
+	visit(link, ctx);
+	(*link)->next = next;
 }
 
-void ast_children(struct node *n, void (*visit)(struct node *, void *), void *ctx)
+void ast_links(struct node *n, void (*visit)(struct node **, void *), void *ctx)
 {
 	switch (n->kind) {
 #define KID(member)                                                                                \
 	if (n->member)                                                                             \
-		visit(n->member, ctx);
-#define KIDS(member) visit_list(n->member, visit, ctx);
+		visit_link(&n->member, visit, ctx);
+#define KIDS(member)                                                                               \
+	for (struct node **link = &n->member; *link; link = &(*link)->next)                        \
+		visit_link(link, visit, ctx);
 #define NODE(id, name, children)                                                                   \
 	case N_##id:                                                                               \
 		children break;
@@ -291,6 +398,39 @@ void ast_children(struct node *n, void (*visit)(struct node *, void *), void *ct
 	case NODE_KINDS:
 		break;
 	}
+}
+
+struct visitor {
+	void (*visit)(struct node *, void *);
+	void *ctx;
+};
+
+static void visit_node(struct node **link, void *ctx)
+{
+	const struct visitor *v = ctx;
+
+	v->visit(*link, v->ctx);
+}
+
+void ast_children(struct node *n, void (*visit)(struct node *, void *), void *ctx)
+{
+	struct visitor v = { visit, ctx };
+
+	ast_links(n, visit_node, &v);
+}
+
+static void clone_link(struct node **link, void *ctx)
+{
+	*link = ast_clone(ctx, *link);
+}
+
+struct node *ast_clone(struct arena *a, const struct node *n)
+{
+	struct node *copy = arena_alloc(a, sizeof *copy);
+
+	*copy = *n;
+	ast_links(copy, clone_link, a);
+	return copy;
 }
 
 /* ---- dump ------------------------------------------------------------------------------- */
@@ -337,7 +477,9 @@ static void dump_detail(const struct node *n, FILE *out)
 	case N_CALL:
 	case N_MAP:
 	case N_VAR:
-		/* These four begin with their name. */
+	case N_MACRO:
+	case N_MAPDECL:
+		/* These begin with their name. */
 		fprintf(out, " %.*s", STR_ARG(n->name.name));
 		break;
 	case N_BINARY:
@@ -352,6 +494,8 @@ static void dump_detail(const struct node *n, FILE *out)
 		fprintf(out, " %s%s", n->un.op == O_ADD ? "++" : "--", n->un.postfix ? " after" : "");
 		break;
 	case N_MEMBER:
+	case N_FIELD:
+	case N_SETTING:
 		fprintf(out, " .%.*s", STR_ARG(n->member.name));
 		break;
 	case N_CAST:
@@ -383,5 +527,6 @@ void ast_dump(const struct node *probes, struct arena *a, type_renderer *type_te
 {
 	struct dump d = { .arena = a, .type_text = type_text, .out = out };
 
-	visit_list((struct node *)probes, dump_node, &d);
+	for (const struct node *n = probes; n; n = n->next)
+		dump_node((struct node *)n, &d);
 }

@@ -41,7 +41,11 @@ struct node {
 		struct { struct node *test, *then, *els; } cond;
 		struct { struct node *base; struct str name; } member;
 		struct { struct node *e; struct str name; uint32_t stars; } cast;
-		struct { struct node *test, *body; } loop;
+		struct { struct node *test, *body, *var, *end; } loop;             /* FOR: var in test, or test..end */
+		struct { struct node *list, *value; } block;                       /* VALUE: statements, then what it is */
+		struct { struct node *var, *assign; } let;
+		struct { struct str name; struct node *params, *body; } macro;     /* body: BLOCK or VALUE */
+		struct { struct str kind; struct node *map, *size; } decl;
 		struct { struct node *points, *pred, *body; } probe;
 		struct node *list;
 	};
@@ -49,24 +53,27 @@ struct node {
 
 enum { NESTING_MAX = 2000 };
 
+/* Lists in the making: first and last node. */
+struct list {
+	struct node *head, *tail;
+};
+
 /* What parsing needs and leaves: the probes, in file order. */
 struct parser {
 	struct arena *arena;
 	struct diag *diag;
 	const struct source *source;
 	struct node *probes;
+	struct list items; /* MACRO, SETTING, MAPDECL, in file order */
 	bool too_deep; /* reported once */
 };
 
 /* parser/grammar.y: text -> p->probes; syntax errors go to p->diag, all of them. */
 void parse_program(struct parser *p);
 
-/* Lists in the making: first and last node. */
-struct list {
-	struct node *head, *tail;
-};
 struct list list_of(struct node *);
 struct list list_add(struct list, struct node *);
+struct list list_join(struct list, struct list);
 
 struct node *ast_num(struct parser *, struct span, uint64_t);
 struct node *ast_string(struct parser *, struct span, struct str);
@@ -89,12 +96,32 @@ struct node *ast_assign(struct parser *, struct span, struct node *, enum operat
 			struct node *);
 struct node *ast_if(struct parser *, struct span, struct node *, struct node *, struct node *);
 struct node *ast_loop(struct parser *, struct span, enum node_kind, struct node *, struct node *);
+/* `name` is the TAG'd kinds' own: a record's field, a setting. */
+struct node *ast_named(struct parser *, struct span, enum node_kind, struct str name, struct node *);
+/* RECORD, BLOCK */
+struct node *ast_list(struct parser *, struct span, enum node_kind, struct node *list);
+struct node *ast_value(struct parser *, struct span, struct node *list, struct node *value);
+/* RETURN and DISCARD: `_ = e`; the name must be '_' */
+struct node *ast_return(struct parser *, struct span, struct node *);
+struct node *ast_discard(struct parser *, struct span name, struct str, struct node *);
+struct node *ast_let(struct parser *, struct span, struct node *var, struct node *value);
+/* for (var : e), or, with an end, for (var : e..end) */
+struct node *ast_for(struct parser *, struct span, struct node *var, struct node *e, struct node *end,
+		     struct node *body);
+struct node *ast_macro(struct parser *, struct span, struct str name, struct node *params,
+		       struct node *body);
+struct node *ast_mapdecl(struct parser *, struct span, struct node *map, struct str kind,
+			 struct node *size);
+/* A copy of the node and all below it, as parsed. */
+struct node *ast_clone(struct arena *, const struct node *);
 struct node *ast_point(struct parser *, struct span, struct str);
 struct node *ast_probe(struct parser *, struct span, struct node *points, struct node *pred,
 		       struct node *body);
 
 /* Calls visit for each direct child, in source order. */
 void ast_children(struct node *, void (*visit)(struct node *, void *), void *ctx);
+/* The same with the pointers that lead there; a visitor may put another node in (it keeps `next`). */
+void ast_links(struct node *, void (*visit)(struct node **, void *), void *ctx);
 /* One node a line; type_text renders n->type, or returns NULL for nothing to show. */
 typedef const char *type_renderer(struct arena *, const struct type *);
 void ast_dump(const struct node *probes, struct arena *, type_renderer *, FILE *);

@@ -39,10 +39,10 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %token <token> ATTACH "attach point" ID "name" MAP "map" VAR "variable" PARAM "parameter"
 %token <token> NUMBER "number" STRING "string" TYPE "type" TAG "struct"
 %token <token> IF "if" ELSE "else" UNROLL "unroll" WHILE "while" BREAK "break" CONTINUE "continue"
-%token <token> RETURN "return" TRUE "true" FALSE "false"
+%token <token> FOR "for" LET "let" MACRO "macro" CONFIG "config" RETURN "return" TRUE "true" FALSE "false"
 %token NPARAMS "$#" ENDPRED "/ before {"
 %token EQ "==" NE "!=" LE "<=" GE ">=" SHL "<<" SHR ">>" LAND "&&" LOR "||"
-%token INC "++" DEC "--" ARROW "->"
+%token INC "++" DEC "--" ARROW "->" RANGE ".."
 %token <operator> ASSIGNOP "assignment"
 
 %right '?' ':'
@@ -59,8 +59,9 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %precedence UNARY
 %precedence '.' ARROW '['
 
-%type <node> probe pred expr map plain block_stmt target else_part
-%type <list> probes points stmts plain_list args block
+%type <node> probe pred expr map plain action block_stmt target else_part
+%type <node> value value_block value_else field_value macro param setting
+%type <list> probes points stmts plain_list args block values field_values params settings
 %type <token> field
 %type <count> stars
 
@@ -71,6 +72,12 @@ script: probes                          { p->probes = $1.head; }
 
 probes: %empty                          { $$ = list_of(NULL); }
 	| probes probe                  { $$ = list_add($1, $2); }
+	| probes macro                  { $$ = $1; p->items = list_add(p->items, $2); }
+	| probes CONFIG '=' '{' settings '}' { $$ = $1; p->items = list_join(p->items, $5); }
+	| probes LET MAP '=' ID '(' expr ')' { $$ = $1; p->items = list_add(p->items,
+						ast_mapdecl(p, (struct span){ @2.beg, @8.end },
+							    ast_map(p, @3, $3.text, NULL), $5.text, $7)); }
+	| probes ';'                    { $$ = $1; }
 	| probes error '}'              { $$ = $1; }
 	;
 
@@ -86,9 +93,47 @@ pred: %empty                            { $$ = NULL; }
 	| '/' expr ENDPRED              { $$ = $2; }
 	;
 
+macro: MACRO ID '(' params ')' value_block
+		{ $$ = ast_macro(p, (struct span){ @1.beg, @5.end }, $2.text, $4.head, $6); }
+	| MACRO ID '(' params ')' '{' stmts '}'
+		{ $$ = ast_macro(p, (struct span){ @1.beg, @5.end }, $2.text, $4.head,
+				 ast_list(p, (struct span){ @6.beg, @8.end }, N_BLOCK, $7.head)); }
+	;
+
+params: %empty                          { $$ = list_of(NULL); }
+	| param                         { $$ = list_of($1); }
+	| params ',' param              { $$ = list_add($1, $3); }
+	;
+
+param: VAR                              { $$ = ast_var(p, @1, $1.text); }
+	| MAP                           { $$ = ast_map(p, @1, $1.text, NULL); }
+	| ID                            { $$ = ast_name(p, @1, $1.text); }
+	;
+
+settings: %empty                        { $$ = list_of(NULL); }
+	| settings setting              { $$ = list_add($1, $2); }
+	| settings ';'                  { $$ = $1; }
+	;
+
+setting: ID '=' expr                    { $$ = ast_named(p, @$, N_SETTING, $1.text, $3); }
+	;
+
 block: '{' stmts '}'                    { $$ = $2; }
 	| '{' stmts plain '}'           { $$ = list_add($2, $3); }
 	| '{' stmts error '}'           { $$ = $2; }
+	;
+
+/* A block whose last expression, without ';', is its value. */
+value_block: '{' stmts expr '}'         { $$ = ast_value(p, @$, $2.head, $3); }
+	;
+
+value: expr                             { $$ = $1; }
+	| value_block                   { $$ = $1; }
+	| IF expr value_block ELSE value_else { $$ = ast_cond(p, @$, $2, $3, $5); }
+	;
+
+value_else: value_block                 { $$ = $1; }
+	| IF expr value_block ELSE value_else { $$ = ast_cond(p, @$, $2, $3, $5); }
 	;
 
 stmts: %empty                           { $$ = list_of(NULL); }
@@ -99,25 +144,41 @@ stmts: %empty                           { $$ = list_of(NULL); }
 	;
 
 plain: expr                             { $$ = ast_expr(p, @1, $1); }
-	| target '=' expr               { $$ = ast_assign(p, @$, $1, O_NONE, false, $3); }
-	| target ASSIGNOP expr          { $$ = ast_assign(p, @$, $1, $2, true, $3); }
-	| BREAK                         { $$ = ast_leaf(p, @1, N_BREAK); }
-	| CONTINUE                      { $$ = ast_leaf(p, @1, N_CONTINUE); }
-	| RETURN                        { $$ = ast_leaf(p, @1, N_RETURN); }
+	| action                        { $$ = $1; }
 	;
 
-block_stmt: IF '(' expr ')' block else_part
-		{ $$ = ast_if(p, (struct span){ @1.beg, @4.end }, $3, $5.head, $6); }
-	| UNROLL '(' expr ')' block
-		{ $$ = ast_loop(p, (struct span){ @1.beg, @4.end }, N_UNROLL, $3, $5.head); }
-	| WHILE '(' expr ')' block
-		{ $$ = ast_loop(p, (struct span){ @1.beg, @4.end }, N_WHILE, $3, $5.head); }
+action: target '=' value                { $$ = ast_assign(p, @$, $1, O_NONE, false, $3); }
+	| target ASSIGNOP value         { $$ = ast_assign(p, @$, $1, $2, true, $3); }
+	| ID '=' value                  { $$ = ast_discard(p, @1, $1.text, $3); }
+	| LET VAR                       { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NULL); }
+	| LET VAR '=' value             { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4); }
+	| BREAK                         { $$ = ast_leaf(p, @1, N_BREAK); }
+	| CONTINUE                      { $$ = ast_leaf(p, @1, N_CONTINUE); }
+	| RETURN                        { $$ = ast_return(p, @1, NULL); }
+	| RETURN value                  { $$ = ast_return(p, @$, $2); }
+	;
+
+block_stmt: IF expr block else_part
+		{ $$ = ast_if(p, (struct span){ @1.beg, @2.end }, $2, $3.head, $4); }
+	| UNROLL expr block
+		{ $$ = ast_loop(p, (struct span){ @1.beg, @2.end }, N_UNROLL, $2, $3.head); }
+	| WHILE expr block
+		{ $$ = ast_loop(p, (struct span){ @1.beg, @2.end }, N_WHILE, $2, $3.head); }
+	| FOR VAR ':' expr block
+		{ $$ = ast_for(p, (struct span){ @1.beg, @4.end }, ast_var(p, @2, $2.text), $4, NULL, $5.head); }
+	| FOR '(' VAR ':' expr ')' block
+		{ $$ = ast_for(p, (struct span){ @1.beg, @6.end }, ast_var(p, @3, $3.text), $5, NULL, $7.head); }
+	| FOR VAR ':' expr RANGE expr block
+		{ $$ = ast_for(p, (struct span){ @1.beg, @6.end }, ast_var(p, @2, $2.text), $4, $6, $7.head); }
+	| FOR '(' VAR ':' expr RANGE expr ')' block
+		{ $$ = ast_for(p, (struct span){ @1.beg, @8.end }, ast_var(p, @3, $3.text), $5, $7, $9.head); }
+	| block                         { $$ = ast_list(p, @$, N_BLOCK, $1.head); }
 	;
 
 else_part: %empty                       { $$ = NULL; }
 	| ELSE block                    { $$ = $2.head; }
-	| ELSE IF '(' expr ')' block else_part
-		{ $$ = ast_if(p, (struct span){ @2.beg, @5.end }, $4, $6.head, $7); }
+	| ELSE IF expr block else_part
+		{ $$ = ast_if(p, (struct span){ @2.beg, @3.end }, $3, $4.head, $5); }
 	;
 
 target: map                             { $$ = $1; }
@@ -140,10 +201,13 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 	| NPARAMS                       { $$ = ast_leaf(p, @1, N_NPARAMS); }
 	| ID                            { $$ = ast_name(p, @1, $1.text); }
 	| ID '(' ')'                    { $$ = ast_call(p, @$, $1.text, NULL); }
-	| ID '(' args ')'               { $$ = ast_call(p, @$, $1.text, $3.head); }
+	| ID '(' values ')'             { $$ = ast_call(p, @$, $1.text, $3.head); }
 	| target                        { $$ = $1; }
 	| '(' expr ')'                  { $$ = $2; }
 	| '(' expr ',' ')'              { $$ = ast_tuple(p, @$, $2); }
+	| '(' ')'                       { $$ = ast_tuple(p, @$, NULL); }
+	| '(' field_values ')'          { $$ = ast_list(p, @$, N_RECORD, $2.head); }
+	| '(' field_values ',' ')'      { $$ = ast_list(p, @$, N_RECORD, $2.head); }
 	| '(' expr ',' plain_list ')'   { $$ = ast_tuple(p, @$, list_add(list_of($2), $4.head).head); }
 	| '(' TYPE stars ')' expr %prec UNARY      { $$ = ast_cast(p, @$, $2.text, $3, $5); }
 	| '(' TAG ID stars ')' expr %prec UNARY    { $$ = ast_cast(p, @$, $3.text, $4, $6); }
@@ -183,12 +247,23 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 plain_list: args                        { $$ = $1; }
 	;
 
+values: value                           { $$ = list_of($1); }
+	| values ',' value              { $$ = list_add($1, $3); }
+	;
+
+field_values: field_value               { $$ = list_of($1); }
+	| field_values ',' field_value  { $$ = list_add($1, $3); }
+	;
+
+field_value: ID '=' expr                { $$ = ast_named(p, @$, N_FIELD, $1.text, $3); }
+	;
+
 stars: %empty                           { $$ = 0; }
 	| stars '*'                     { $$ = $1 + 1; }
 	;
 
 /* A field may have any word's name. */
-field: ID | TYPE | TAG | IF | ELSE | UNROLL | WHILE | BREAK | CONTINUE | RETURN | TRUE | FALSE
+field: ID | TYPE | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | TRUE | FALSE
 	;
 
 %%

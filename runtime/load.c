@@ -7,6 +7,7 @@
  * bug: the script's line, the verifier's last words and how to report it are printed.
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -191,12 +192,45 @@ static void explain_refusal(struct loaded *l, const struct prog *p, const char *
 		  log_tail(log));
 }
 
+/* What the kernel wants to know of functions that it calls back: that they are static ones. Types of
+ * "int f()", in the order of the instructions. NULL: errno. */
+static struct btf *describe_functions(const struct prog *p, struct bpf_func_info *info)
+{
+	struct btf *btf = btf__new_empty();
+	int type = btf__add_int(btf, "int", 4, BTF_INT_SIGNED);
+
+	type = btf__add_func_proto(btf, type);
+	for (uint32_t i = 0; i <= p->ncallbacks && type > 0; i++) {
+		info[i].insn_off = i ? p->callbacks[i - 1] : 0;
+		info[i].type_id = (uint32_t)btf__add_func(btf, i ? "body" : "main",
+							  i ? BTF_FUNC_STATIC : BTF_FUNC_GLOBAL, type);
+	}
+	if (btf && !btf__load_into_kernel(btf))
+		return btf;
+	btf__free(btf);
+	return NULL;
+}
+
 static int try_load(const struct prog *p, const struct bpf_insn *insns, char *log)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = log ? LOG_SIZE : 0,
 		    .log_level = log ? 1 : 0);
+	struct bpf_func_info info[p->ncallbacks + 1];
+	struct btf *btf = NULL;
+	int fd;
 
-	return bpf_prog_load(p->kind->type, p->name, "GPL", insns, p->ninsns, &opts);
+	if (p->ncallbacks) {
+		btf = describe_functions(p, info);
+		if (!btf)
+			return -1;
+		opts.prog_btf_fd = (uint32_t)btf__fd(btf);
+		opts.func_info = info;
+		opts.func_info_cnt = p->ncallbacks + 1;
+		opts.func_info_rec_size = sizeof *info;
+	}
+	fd = bpf_prog_load(p->kind->type, p->name, "GPL", insns, p->ninsns, &opts);
+	btf__free(btf);
+	return fd;
 }
 
 static void relocate(const struct loaded *l, const struct prog *p, struct bpf_insn *insns)

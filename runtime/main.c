@@ -22,6 +22,8 @@ static const struct stage {
 	void (*run)(struct script *);
 } front[] = {
 	{ "ast", parse },     /* source text -> s->program */
+	{ "macros", macros }, /* calls of macros -> their bodies */
+	{ "config", configure }, /* settings and map declarations */
 	{ "expand", expand }, /* attach points -> probes and targets */
 	{ "names", resolve }, /* identifiers -> builtins, maps, variables */
 	{ "types", infer },   /* types of expressions, variables and maps */
@@ -196,20 +198,6 @@ static int run(struct image *image, const struct options *o, FILE *out)
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-/* bpftrace's names of the limits, old and new. */
-static uint32_t limit_from(const char *name, const char *old_name, uint32_t standard, uint32_t most)
-{
-	const char *text = getenv(name) ? getenv(name) : getenv(old_name);
-	uint64_t v;
-
-	if (!text)
-		return standard;
-	if (str_to_u64(str_of(text), &v) && v > 0 && v <= most)
-		return (uint32_t)v;
-	fprintf(stderr, "xbt: warning: %s takes 1 to %u, not '%s'\n", name, most, text);
-	return standard;
-}
-
 static void script_init(struct script *s, const struct options *o)
 {
 	*s = (struct script){
@@ -217,13 +205,8 @@ static void script_init(struct script *s, const struct options *o)
 		.params_n = o->nparams,
 		.params = o->params,
 		.pid = o->pid,
-		.config = {
-			.max_strlen = limit_from("BPFTRACE_MAX_STRLEN", "BPFTRACE_STRLEN", 1024, 16384),
-			.max_map_keys = limit_from("BPFTRACE_MAX_MAP_KEYS", "BPFTRACE_MAP_KEYS_MAX", 4096,
-						   1 << 24),
-			.max_probes = limit_from("BPFTRACE_MAX_PROBES", "BPFTRACE_MAX_PROBES", 1024, 1 << 20),
-		},
 	};
+	config_init(s);
 	s->types.arena = &s->arena;
 	s->diag = (struct diag){ .arena = &s->work, .source = &s->source,
 				 .no_warnings = o->no_warnings };

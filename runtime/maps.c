@@ -79,6 +79,8 @@ void print_all_maps(struct session *s)
 	uint32_t found = 0;
 
 	s->format->end(s);
+	if (!s->image->config.print_maps_on_exit)
+		return;
 	for (uint32_t i = IMAGE_MAPS; i < n; i++)
 		if (s->image->maps.v[i].map)
 			sorted[found++] = s->image->maps.v[i].map;
@@ -230,9 +232,9 @@ static void report_full(const struct source *src, const struct ledger_entry *e, 
 	struct position pos = source_position(src, at.beg);
 
 	fprintf(err,
-		"xbt: %s:%u: %.*s is full (%u elements): %" PRIu64 " update%s lost; "
-		"hint: BPFTRACE_MAX_MAP_KEYS allows more\n",
-		src->name, pos.line, STR_ARG(e->map->name), e->map->max_entries, n, plural(n));
+		"xbt: %s:%u: %.*s is full (%u elements): %" PRIu64 " update%s lost; hint: %s allows more\n",
+		src->name, pos.line, STR_ARG(e->map->name), e->map->max_entries, n, plural(n),
+		e->map->declared.end ? "another number in its declaration" : "BPFTRACE_MAX_MAP_KEYS");
 }
 
 static void report_division(const struct source *src, struct span at, uint64_t n, FILE *err)
@@ -241,6 +243,16 @@ static void report_division(const struct source *src, struct span at, uint64_t n
 
 	fprintf(err,
 		"%s:%u:%u: warning: %" PRIu64 " division%s by zero; 1 was used as the result\n",
+		src->name, pos.line, pos.column, n, plural(n));
+}
+
+static void report_loop(const struct source *src, struct span at, uint64_t n, FILE *err)
+{
+	struct position pos = source_position(src, at.beg);
+
+	fprintf(err,
+		"%s:%u:%u: warning: %" PRIu64 " time%s this loop did not run: "
+		"it would have taken more than 8388608 turns\n",
 		src->name, pos.line, pos.column, n, plural(n));
 }
 
@@ -262,6 +274,9 @@ static void report_entry(const struct session *s, uint32_t i, FILE *err)
 		break;
 	case LEDGER_MAP_FULL:
 		report_full(&s->image->source, e, n, err);
+		break;
+	case LEDGER_LOOP:
+		report_loop(&s->image->source, e->at, n, err);
 		break;
 	case LEDGER_DIV_ZERO:
 		report_division(&s->image->source, e->at, n, err);

@@ -41,13 +41,14 @@ void integer_text(struct buffer *b, uint64_t v, bool sign)
 }
 
 /* A string without its NUL was cut, and says so. */
-static void string_text(struct buffer *b, const uint8_t *bytes, uint32_t capacity)
+static void string_text(const struct session *s, struct buffer *b, const uint8_t *bytes,
+			uint32_t capacity)
 {
 	size_t n = strnlen((const char *)bytes, capacity);
 
 	buffer_bytes(b, bytes, n);
 	if (n == capacity && n)
-		buffer_bytes(b, "..", 2);
+		buffer_str(b, s->image->config.str_trunc_trailer);
 }
 
 static void bytes_text(struct buffer *b, const uint8_t *bytes, size_t n, char variant)
@@ -200,7 +201,7 @@ static void c_text(struct session *s, struct buffer *b, const struct type *t, co
 
 	switch (t->kind) {
 	case T_STRING:
-		string_text(b, at, t->len);
+		string_text(s, b, at, t->len);
 		break;
 	case T_ARRAY:
 		array_text(s, b, t, at);
@@ -227,9 +228,23 @@ static void members_text(struct session *s, struct buffer *b, const struct type 
 	}
 }
 
+static void record_text(struct session *s, struct buffer *b, const struct type *t,
+			const uint8_t *slot)
+{
+	for (uint32_t i = 0; i < t->nfields; i++) {
+		buffer_printf(b, "%s.%.*s = ", i ? ", " : "{ ", STR_ARG(t->fields[i].name));
+		value_text(s, b, t->fields[i].type, slot + t->fields[i].offset);
+	}
+	buffer_bytes(b, " }", 2);
+}
+
 static void tuple_text(struct session *s, struct buffer *b, const struct type *t,
 		       const uint8_t *slot)
 {
+	if (type_is_record(t)) {
+		record_text(s, b, t, slot);
+		return;
+	}
 	buffer_char(b, '(');
 	members_text(s, b, t, slot);
 	buffer_char(b, ')');
@@ -272,7 +287,7 @@ void value_text(struct session *s, struct buffer *b, const struct type *t, const
 	case T_VOID:
 		break;
 	case T_STRING:
-		string_text(b, slot, t->len);
+		string_text(s, b, slot, t->len);
 		break;
 	case T_BUFFER:
 		buffer_text(b, t, slot);
@@ -291,7 +306,7 @@ void value_text(struct session *s, struct buffer *b, const struct type *t, const
 
 void key_text(struct session *s, struct buffer *b, const struct type *t, const uint8_t *slot)
 {
-	if (t->kind == T_TUPLE)
+	if (t->kind == T_TUPLE && !type_is_record(t))
 		members_text(s, b, t, slot);
 	else
 		value_text(s, b, t, slot);

@@ -106,7 +106,13 @@ static struct missing expand_point(struct script *s, struct attach_point *ap)
 
 static void report_missing(struct script *s, const struct missing *m, bool others)
 {
-	uint32_t e = others ? diag_warn(&s->diag, m->at, "missing", "%s; left out", m->text)
+	uint32_t e;
+
+	if (s->config.missing_probes == MISSING_IGNORE)
+		return;
+	if (s->config.missing_probes != MISSING_ALONE)
+		others = s->config.missing_probes == MISSING_WARN;
+	e = others ? diag_warn(&s->diag, m->at, "missing", "%s; left out", m->text)
 			    : diag_error(&s->diag, m->at, "missing", "%s", m->text);
 
 	if (m->hint && !others) /* what is meant to be on another kernel is no slip of the pen */

@@ -153,14 +153,16 @@ static bool is_soft(const struct inference *in, const struct node *n)
 
 static const struct type *join_tuples(struct types *t, const struct type *a, const struct type *b)
 {
-	const struct type **member = arena_alloc(t->arena, a->nfields * sizeof *member);
+	const struct type **member = arena_alloc(t->arena, (a->nfields + 1) * sizeof *member);
+	struct str *name = arena_alloc(t->arena, (a->nfields + 1) * sizeof *name);
 
 	for (uint32_t i = 0; i < a->nfields; i++) {
 		member[i] = type_join(t, a->fields[i].type, b->fields[i].type);
-		if (!member[i])
+		name[i] = a->fields[i].name;
+		if (!member[i] || !str_eq(name[i], b->fields[i].name))
 			return NULL;
 	}
-	return type_tuple(t, member, a->nfields);
+	return type_record(t, member, type_is_record(a) ? name : NULL, a->nfields);
 }
 
 const struct type *type_join(struct types *t, const struct type *a, const struct type *b)
@@ -456,8 +458,12 @@ bool is_args(const struct node *n)
 
 static const struct type *infer_member(struct inference *in, struct node *n)
 {
-	infer_node(in, n->member.base);
-	return is_args(n->member.base) ? infer_args_field(in, n) : &type_error;
+	const struct type *base = infer_node(in, n->member.base);
+	const struct field *f = base && base->kind == T_TUPLE ? type_field(base, n->member.name) : NULL;
+
+	if (is_args(n->member.base))
+		return infer_args_field(in, n);
+	return f ? f->type : base ? &type_error : NULL;
 }
 
 static const struct type *infer_index(struct inference *in, struct node *n)
@@ -488,10 +494,36 @@ static const struct type *infer_cast(struct inference *in, struct node *n)
 
 static const struct type *infer_tuple(struct inference *in, struct node *n)
 {
-	const struct type *t = key_type(in, n->list);
+	const struct type *t = n->list ? key_type(in, n->list) : type_tuple(&in->s->types, NULL, 0);
 
 	/* One member is still a tuple. */
-	return t && !n->list->next ? type_tuple(&in->s->types, &t, 1) : t;
+	return t && n->list && !n->list->next ? type_tuple(&in->s->types, &t, 1) : t;
+}
+
+static const struct type *infer_record(struct inference *in, struct node *n)
+{
+	const struct type **member;
+	VEC(struct str) names = { 0 };
+	uint32_t count = 0;
+
+	for (struct node *f = n->list; f; f = f->next)
+		count++;
+	member = arena_alloc(&in->s->work, (count + 1) * sizeof *member);
+	for (struct node *f = n->list; f; f = f->next) {
+		f->type = infer_node(in, f->member.base);
+		if (!f->type)
+			return NULL;
+		member[names.n] = stored(f->type);
+		*vec_push(&in->s->work, &names) = f->member.name;
+	}
+	return type_record(&in->s->types, member, names.v, count);
+}
+
+static const struct type *infer_value(struct inference *in, struct node *n)
+{
+	for (struct node *k = n->block.list; k; k = k->next)
+		infer_node(in, k);
+	return n->block.value ? infer_node(in, n->block.value) : &type_void;
 }
 
 static const struct type *infer_expr(struct inference *in, struct node *n)
@@ -534,6 +566,10 @@ static const struct type *infer_expr(struct inference *in, struct node *n)
 		return infer_cast(in, n);
 	case N_TUPLE:
 		return infer_tuple(in, n);
+	case N_RECORD:
+		return infer_record(in, n);
+	case N_VALUE:
+		return infer_value(in, n);
 	default:
 		return &type_void;
 	}
@@ -611,6 +647,28 @@ static void infer_assign(struct inference *in, struct node *n)
 	l->type = l->kind == N_VAR ? l->var.var->type : l->map.map->val;
 }
 
+/* What `for` goes over gives its variable: a number, or a tuple of key and value. */
+static void infer_for(struct inference *in, struct node *n)
+{
+	struct var *v = n->loop.var->var.var;
+	const struct map *m = n->loop.test->kind == N_MAP ? n->loop.test->map.map : NULL;
+
+	if (n->loop.end) {
+		infer_node(in, n->loop.test);
+		infer_node(in, n->loop.end);
+		widen(in, &v->type, &v->soft, &type_int64, false);
+	} else if (m && m->key && m->val) {
+		const struct type *pair[] = { m->key, m->val };
+		const struct type *t = type_tuple(&in->s->types, pair, 2);
+
+		in->changed |= t != v->type;
+		v->type = t;
+	}
+	n->loop.var->type = v->type;
+	for (struct node *k = n->loop.body; k; k = k->next)
+		infer_node(in, k);
+}
+
 static void infer_child(struct node *n, void *ctx)
 {
 	infer_node(ctx, n);
@@ -622,7 +680,14 @@ static const struct type *infer_node(struct inference *in, struct node *n)
 	case N_ASSIGN:
 		infer_assign(in, n);
 		break;
+	case N_FOR:
+		infer_for(in, n);
+		break;
 	case N_EXPR:
+	case N_DISCARD:
+	case N_RETURN:
+	case N_LET:
+	case N_BLOCK:
 	case N_IF:
 	case N_UNROLL:
 	case N_WHILE:

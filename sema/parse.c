@@ -21,6 +21,7 @@ void parse(struct script *s)
 	}
 	parse_program(&p);
 	s->program = p.probes;
+	s->items = p.items.head;
 	if (!s->program && !s->diag.nerror)
 		diag_error(&s->diag, (struct span){ 0, 0 }, "empty", "the script has no probe");
 }

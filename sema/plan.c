@@ -4,8 +4,9 @@
  * need no instructions at all.
  *
  * A keyless number lives at a known address; a keyless aggregation in a per-CPU array; the rest in
- * hashes. Only delete() in a program takes a keyless aggregation to a hash, since an array's element
- * can't go away on all CPUs at once.
+ * hashes. An aggregation whose value the script reads has one value for all CPUs. Only delete() in a
+ * program takes a keyless aggregation to a hash, since an array's element can't go away on all CPUs at
+ * once.
  *
  * A table of constants (@name[26] = "mmuext_op" ...) at the start of the first BEGIN is written by
  * the runtime, in time proportional to its length; the statements leave the AST. That changes
@@ -32,6 +33,8 @@ static void note_shrinking(struct node *n, void *ctx)
 
 static enum storage storage_of(const struct map *m, bool deleted)
 {
+	if (m->agg && m->read_back)
+		return STORE_HASH;
 	if (m->agg)
 		return m->key || deleted ? STORE_CPU_HASH : STORE_CPU_ARRAY;
 	return m->key || !type_is_scalar(m->val) ? STORE_HASH : STORE_DIRECT;
@@ -88,7 +91,7 @@ static bool take_over(struct script *s, const struct touched *t, const struct no
 	struct map *m = n->kind == N_ASSIGN && n->bin.l->kind == N_MAP ? n->bin.l->map.map : NULL;
 	uint8_t *key = NULL, *value;
 
-	if (!m || n->bin.compound || m->agg || m->counted || t->maps[m->id] || !m->key)
+	if (!m || n->bin.compound || m->declared.end || m->agg || m->counted || t->maps[m->id] || !m->key)
 		return false;
 	key = arena_alloc(&s->arena, type_slot(m->key));
 	value = arena_alloc(&s->arena, type_slot(m->val));
@@ -139,7 +142,8 @@ void plan(struct script *s)
 		struct map *m = s->maps.v[i];
 
 		m->storage = storage_of(m, deleted[m->id]);
-		m->max_entries = m->key ? s->config.max_map_keys + m->init.n : 1;
+		if (!m->declared.end)
+			m->max_entries = m->key ? s->config.max_map_keys + m->init.n : 1;
 	}
 }
 

@@ -2,16 +2,26 @@
 /*
  * Names: identifiers become builtins, @names maps, $names variables.
  *
- * Variables belong to a probe and are read only after (in the text) they were assigned. Maps belong
- * to the script and may be read before. Leaves every NAME and CALL with its row of builtins.def or
- * an error, every MAP with its struct map, every VAR with its struct var.
+ * Variables belong to the block that first assigns them, and are read only after that (in the text).
+ * Older scripts read them behind the block, too: then all of that name whose blocks have ended are
+ * one variable, of the probe. Maps belong to the script and may be read before. Leaves every NAME and
+ * CALL with its row of builtins.def or an error, every MAP with its struct map, every VAR with its
+ * struct var.
  */
 #include "sema/script.h"
+
+/* All variables of one name. */
+struct homonyms {
+	struct var *open;   /* of the blocks that surround us, the innermost first */
+	struct var *closed; /* of blocks that have ended */
+};
 
 struct names {
 	struct script *s;
 	struct probe *p;
 	uint32_t loops; /* how many surround us */
+	struct table by_name; /* of struct homonyms */
+	struct var *block;    /* the variables of the innermost block */
 };
 
 static void resolve_node(struct node *n, void *ctx);
@@ -33,7 +43,7 @@ static void unknown(struct names *c, struct span at, struct str name, const char
 			str_near(&near, str_of(builtins[i].name));
 	if (near.best.len)
 		diag_hint(&c->s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
-	else if (!call && table_get(&c->p->var_by_name,
+	else if (!call && table_get(&c->by_name,
 				    str_of(arena_printf(&c->s->work, "$%.*s", STR_ARG(name)))))
 		diag_hint(&c->s->diag, e, "variables begin with $: '$%.*s'", STR_ARG(name));
 }
@@ -73,42 +83,80 @@ static void resolve_call(struct names *c, struct node *n)
 	}
 }
 
-static struct map *map_of(struct names *c, struct str name, struct span at)
+struct map *script_map(struct script *s, struct str name, struct span at)
 {
-	struct map *m = table_get(&c->s->map_by_name, name);
+	struct map *m = table_get(&s->map_by_name, name);
 
 	if (m)
 		return m;
-	m = arena_alloc(&c->s->arena, sizeof *m);
-	m->name = str_of(str_dup(&c->s->arena, name));
-	m->id = c->s->maps.n;
+	m = arena_alloc(&s->arena, sizeof *m);
+	m->name = str_of(str_dup(&s->arena, name));
+	m->id = s->maps.n;
 	m->at = at;
-	*vec_push(&c->s->arena, &c->s->maps) = m;
-	table_set(&c->s->work, &c->s->map_by_name, m->name, m);
+	*vec_push(&s->arena, &s->maps) = m;
+	table_set(&s->work, &s->map_by_name, m->name, m);
 	return m;
 }
 
-static struct var *declare(struct names *c, struct node *n)
-{
-	struct var *v = table_get(&c->p->var_by_name, n->var.name);
+/* ---- variables -------------------------------------------------------------------------- */
 
-	if (v)
-		return v;
-	v = arena_alloc(&c->s->work, sizeof *v);
-	v->name = n->var.name;
-	v->first = n->at;
-	v->id = c->p->vars.n;
+static struct homonyms *homonyms_of(struct names *c, struct str name)
+{
+	struct homonyms *h = table_get(&c->by_name, name);
+
+	if (!h) {
+		h = arena_alloc(&c->s->work, sizeof *h);
+		table_set(&c->s->work, &c->by_name, name, h);
+	}
+	return h;
+}
+
+static struct var *declare(struct names *c, struct homonyms *h, const struct node *n)
+{
+	struct var *v = arena_alloc(&c->s->work, sizeof *v);
+
+	*v = (struct var){ .name = n->var.name, .first = n->at, .next = h->open, .sibling = c->block };
+	h->open = c->block = v;
 	*vec_push(&c->s->arena, &c->p->vars) = v;
-	table_set(&c->s->work, &c->p->var_by_name, v->name, v);
 	return v;
+}
+
+/* A block ends: its variables are out of sight. */
+static void close_block(struct names *c, struct var *outer)
+{
+	for (struct var *v = c->block; v; v = v->sibling) {
+		struct homonyms *h = homonyms_of(c, v->name);
+
+		h->open = v->next;
+		v->next = h->closed;
+		h->closed = v;
+	}
+	c->block = outer;
+}
+
+/* Those of ended blocks become one, which is in sight until the probe's end. */
+static struct var *reopen(struct homonyms *h)
+{
+	struct var *one = h->closed;
+
+	for (struct var *v = one->next; v; v = v->next) {
+		v->same = one;
+		if (v->first.beg < one->first.beg)
+			one->first = v->first;
+	}
+	one->next = NULL;
+	h->closed = NULL;
+	h->open = one;
+	return one;
 }
 
 static void resolve_var(struct names *c, struct node *n)
 {
+	struct homonyms *h = homonyms_of(c, n->var.name);
 	struct near near = { .wanted = n->var.name };
 	uint32_t e;
 
-	n->var.var = table_get(&c->p->var_by_name, n->var.name);
+	n->var.var = h->open ? h->open : h->closed ? reopen(h) : NULL;
 	if (n->var.var)
 		return;
 	e = diag_error(&c->s->diag, n->at, "undefined-variable", "%.*s is read before it is assigned",
@@ -117,23 +165,80 @@ static void resolve_var(struct names *c, struct node *n)
 		str_near(&near, c->p->vars.v[i]->name);
 	if (near.best.len)
 		diag_hint(&c->s->diag, e, "did you mean %.*s?", STR_ARG(near.best));
-	n->var.var = declare(c, n); /* reported once */
+	n->var.var = declare(c, h, n); /* reported once */
 	n->var.var->type = &type_error;
+}
+
+static void resolve_new_var(struct names *c, struct node *n)
+{
+	struct homonyms *h = homonyms_of(c, n->var.name);
+	uint32_t e;
+
+	n->var.var = h->open;
+	if (!h->open) {
+		n->var.var = declare(c, h, n);
+		return;
+	}
+	e = diag_error(&c->s->diag, n->at, "shadow", "there is a variable %.*s already",
+		       STR_ARG(n->var.name));
+	diag_hint(&c->s->diag, e, "it begins on line %u; blocks can't have others of its name",
+		  source_position(&c->s->source, h->open->first.beg).line);
 }
 
 static void resolve_assign(struct names *c, struct node *n)
 {
+	struct homonyms *h;
+
 	resolve_node(n->bin.r, c);
-	if (n->bin.l->kind == N_VAR && !n->bin.compound)
-		n->bin.l->var.var = declare(c, n->bin.l);
-	else
+	if (n->bin.l->kind != N_VAR || n->bin.compound) {
 		resolve_node(n->bin.l, c);
+		return;
+	}
+	h = homonyms_of(c, n->bin.l->var.name);
+	n->bin.l->var.var = h->open ? h->open : declare(c, h, n->bin.l);
+}
+
+/* ---- blocks ----------------------------------------------------------------------------- */
+
+static void resolve_block(struct names *c, struct node *list, struct node *value)
+{
+	struct var *outer = c->block;
+
+	c->block = NULL;
+	for (; list; list = list->next)
+		resolve_node(list, c);
+	if (value)
+		resolve_node(value, c);
+	close_block(c, outer);
+}
+
+static void resolve_if(struct names *c, struct node *n)
+{
+	resolve_node(n->cond.test, c);
+	resolve_block(c, n->cond.then, NULL);
+	resolve_block(c, n->cond.els, NULL);
+}
+
+static void resolve_for(struct names *c, struct node *n)
+{
+	struct var *outer = c->block;
+
+	resolve_node(n->loop.test, c);
+	if (n->loop.end)
+		resolve_node(n->loop.end, c);
+	c->block = NULL;
+	resolve_new_var(c, n->loop.var);
+	c->loops++;
+	resolve_block(c, n->loop.body, NULL);
+	c->loops--;
+	close_block(c, outer);
 }
 
 static void resolve_loop(struct names *c, struct node *n)
 {
+	resolve_node(n->loop.test, c);
 	c->loops += n->kind == N_WHILE;
-	ast_children(n, resolve_node, c);
+	resolve_block(c, n->loop.body, NULL);
 	c->loops -= n->kind == N_WHILE;
 }
 
@@ -149,7 +254,7 @@ static void resolve_node(struct node *n, void *ctx)
 		resolve_call(c, n);
 		break;
 	case N_MAP:
-		n->map.map = map_of(c, n->map.name, n->at);
+		n->map.map = script_map(c->s, n->map.name, n->at);
 		break;
 	case N_VAR:
 		resolve_var(c, n);
@@ -164,10 +269,30 @@ static void resolve_node(struct node *n, void *ctx)
 	case N_UNROLL:
 		resolve_loop(c, n);
 		return;
+	case N_FOR:
+		resolve_for(c, n);
+		return;
+	case N_IF:
+		resolve_if(c, n);
+		return;
+	case N_BLOCK:
+		resolve_block(c, n->list, NULL);
+		return;
+	case N_VALUE:
+		resolve_block(c, n->block.list, n->block.value);
+		return;
+	case N_LET:
+		/* Its value is computed before it is there. */
+		if (n->let.assign)
+			resolve_node(n->let.assign->bin.r, c);
+		resolve_new_var(c, n->let.var);
+		if (n->let.assign)
+			n->let.assign->bin.l->var.var = n->let.var->var.var;
+		return;
 	case N_BREAK:
 	case N_CONTINUE:
 		if (!c->loops)
-			diag_error(&c->s->diag, n->at, "loop", "'%s' outside of a while loop",
+			diag_error(&c->s->diag, n->at, "loop", "'%s' outside of a loop",
 				   n->kind == N_BREAK ? "break" : "continue");
 		return;
 	default:
@@ -175,6 +300,39 @@ static void resolve_node(struct node *n, void *ctx)
 	}
 	if (n->kind != N_NAME)
 		ast_children(n, resolve_node, c);
+}
+
+/* ---- the whole probe -------------------------------------------------------------------- */
+
+static struct var *resolved(struct var *v)
+{
+	while (v && v->same)
+		v = v->same;
+	return v;
+}
+
+static void settle_var(struct node *n, void *ctx)
+{
+	if (n->kind == N_VAR)
+		n->var.var = resolved(n->var.var);
+	ast_children(n, settle_var, ctx);
+}
+
+/* Numbers the variables that are left when those that are the same have become one. */
+static void settle(struct probe *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->vars.n; i++) {
+		struct var *v = p->vars.v[i];
+
+		if (v->same)
+			continue;
+		v->id = n;
+		p->vars.v[n++] = v;
+	}
+	p->vars.n = n;
+	settle_var(p->node, NULL);
 }
 
 void resolve(struct script *s)
@@ -186,5 +344,6 @@ void resolve(struct script *s)
 			resolve_node(c.p->node->probe.pred, &c);
 		for (struct node *n = c.p->node->probe.body; n; n = n->next)
 			resolve_node(n, &c);
+		settle(c.p);
 	}
 }

@@ -54,6 +54,10 @@ struct var {
 	bool soft;               /* only literals so far: takes the sign of what comes */
 	struct span first;       /* where it is first assigned */
 	uint32_t id;             /* index in probe->vars */
+	/* resolve.c's */
+	struct var *same;        /* the variable that it turned out to be; NULL: itself */
+	struct var *next;        /* of the same name, in an outer block, or in one that has ended */
+	struct var *sibling;     /* of the same block */
 };
 
 struct probe {
@@ -62,13 +66,7 @@ struct probe {
 	VEC(struct attach_point) points;
 	uint32_t provides;       /* what all its attach points provide */
 	VEC(struct var *) vars;
-	struct table var_by_name;
 	bool per_target;         /* uses what differs between targets: one program for each */
-};
-
-struct config {
-	uint32_t max_strlen, max_map_keys;
-	uint32_t max_probes;
 };
 
 struct script {
@@ -83,7 +81,8 @@ struct script {
 	char *const *params;     /* $1, $2, ... */
 	bool counts_params;      /* the script looks at $# itself */
 	pid_t pid;               /* -p; -1: none */
-	struct node *program;
+	struct node *program;    /* the probes */
+	struct node *items;      /* what else stands between them: macros, settings, map declarations */
 	VEC(struct probe *) probes;
 	uint32_t ntargets;       /* of all probes */
 	bool too_many;           /* more than config.max_probes: reported */
@@ -93,13 +92,20 @@ struct script {
 
 /* The passes, in order. Each reports to s->diag; the driver stops after one that reported errors. */
 void parse(struct script *);   /* text -> s->program */
+void macros(struct script *);  /* calls of macros -> their bodies */
+void configure(struct script *); /* config blocks, the environment, map declarations */
 void expand(struct script *);  /* attach points -> s->probes with their targets */
 void resolve(struct script *); /* names -> builtins, maps, variables */
 void infer(struct script *);   /* types of nodes, maps and variables, to a fixpoint */
 void check(struct script *);   /* every remaining rule that a script can break */
 void plan(struct script *);    /* storage of maps; constant tables */
+/* Every setting as if nobody had said anything. */
+void config_init(struct script *);
 /* What plan left: maps with their storage, probes with their targets. */
 void plan_dump(struct script *, FILE *);
+
+/* The map of that name (with its @); made if it is new. */
+struct map *script_map(struct script *, struct str name, struct span at);
 
 /* ---- shared by the passes and by codegen ------------------------------------------------ */
 

@@ -100,20 +100,46 @@ const struct type *type_array(struct types *types, const struct type *of, uint32
 	return intern_simple(types, &t);
 }
 
-const struct type *type_tuple(struct types *types, const struct type *const *member, uint32_t n)
+/* The key of a record goes on with its members' names, each with a NUL. */
+static struct str record_key(struct types *types, const uint64_t *words, const struct str *name,
+			     uint32_t n)
+{
+	struct str key = { NULL, (n + 1) * (uint32_t)sizeof *words };
+	uint32_t at = key.len;
+	char *text;
+
+	for (uint32_t i = 0; i < n; i++)
+		key.len += name[i].len + 1;
+	key.s = text = arena_alloc(types->arena, key.len);
+	memcpy(text, words, at);
+	for (uint32_t i = 0; i < n; at += name[i++].len + 1)
+		memcpy(text + at, name[i].s, name[i].len);
+	return key;
+}
+
+const struct type *type_record(struct types *types, const struct type *const *member,
+			       const struct str *name, uint32_t n)
 {
 	struct type t = { .kind = T_TUPLE, .len = n, .nfields = n };
 	struct field *fields = arena_alloc(types->arena, (n + 1) * sizeof *fields);
 	uint64_t *words = arena_alloc(types->arena, (n + 1) * sizeof *words);
+	struct str key = { (char *)words, (n + 1) * (uint32_t)sizeof *words };
 
 	words[0] = T_TUPLE;
 	for (uint32_t i = 0; i < n; i++) {
 		words[i + 1] = (uintptr_t)member[i];
 		fields[i] = (struct field){ .name = STR(""), .type = member[i], .offset = t.size };
+		if (name)
+			fields[i].name = str_of(str_dup(types->arena, name[i]));
 		t.size += type_slot(member[i]);
 	}
 	t.fields = fields;
-	return intern(types, &t, (struct str){ (char *)words, (n + 1) * (uint32_t)sizeof *words });
+	return intern(types, &t, name ? record_key(types, words, name, n) : key);
+}
+
+const struct type *type_tuple(struct types *types, const struct type *const *member, uint32_t n)
+{
+	return type_record(types, member, NULL, n);
 }
 
 const struct type *type_timestamp(struct types *types, struct str format)
@@ -148,6 +174,11 @@ const struct field *type_field(const struct type *t, struct str name)
 		if (str_eq(t->fields[i].name, name))
 			return &t->fields[i];
 	return NULL;
+}
+
+bool type_is_record(const struct type *t)
+{
+	return t->kind == T_TUPLE && t->nfields && t->fields[0].name.len;
 }
 
 bool type_is_integer(const struct type *t)
@@ -198,9 +229,9 @@ static const char *tuple_text(struct arena *a, const struct type *t)
 	const char *text = "(";
 
 	for (uint32_t i = 0; i < t->nfields; i++)
-		text = arena_printf(a, "%s%s%s", text, i ? ", " : "",
-				    type_text(a, t->fields[i].type));
-	return arena_printf(a, "%s%s)", text, t->nfields == 1 ? "," : "");
+		text = arena_printf(a, "%s%s%.*s%s%s", text, i ? ", " : "", STR_ARG(t->fields[i].name),
+				    t->fields[i].name.len ? "=" : "", type_text(a, t->fields[i].type));
+	return arena_printf(a, "%s%s)", text, t->nfields == 1 && !t->fields[0].name.len ? "," : "");
 }
 
 const char *type_text(struct arena *a, const struct type *t)
@@ -253,6 +284,12 @@ const char *agg_name(enum agg_kind kind)
 	};
 
 	return kind < AGG_KINDS ? name[kind] : "";
+}
+
+bool agg_is_readable(enum agg_kind kind)
+{
+	return kind == AGG_COUNT || kind == AGG_SUM || kind == AGG_AVG || kind == AGG_MIN ||
+	       kind == AGG_MAX;
 }
 
 uint32_t agg_words(const struct map *map)

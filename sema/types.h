@@ -73,6 +73,9 @@ const struct type *type_buffer(struct types *, uint32_t capacity);
 const struct type *type_pointer(struct types *, const struct type *of, enum space);
 const struct type *type_array(struct types *, const struct type *of, uint32_t len, enum space);
 const struct type *type_tuple(struct types *, const struct type *const *member, uint32_t n);
+/* A tuple whose members have names. */
+const struct type *type_record(struct types *, const struct type *const *member, const struct str *name,
+			       uint32_t n);
 const struct type *type_timestamp(struct types *, struct str format);
 /* Structs are not interned by content: the maker keeps the pointer. Fields are the arena's. */
 const struct type *type_struct(struct types *, struct str name, const struct field *, uint32_t n,
@@ -84,6 +87,8 @@ const char *type_text(struct arena *, const struct type *);
 uint32_t type_slot(const struct type *);
 /* A value that lives in one register: integers, bool, pointers, symbols, ... */
 bool type_is_scalar(const struct type *);
+/* A tuple whose members have names. */
+bool type_is_record(const struct type *);
 /* Integers and booleans. */
 bool type_is_integer(const struct type *);
 
@@ -111,6 +116,26 @@ uint32_t lhist_bucket(int64_t value, const struct hist_shape *);
 /* The least value of bucket `i` (i >= 1; bucket 0 holds the negative values). i may be one past the last. */
 uint64_t hist_bound(uint32_t i, uint32_t bits);
 
+/* ---- settings (config.def) -------------------------------------------------------------- */
+
+/* What is done about an attach point without a target: the words of config.def's row; and xbt's own
+ * way, an error unless another one of the same probe is there. */
+enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE, MISSING_ALONE };
+
+struct config {
+#define NUMBER(name, standard, least, most, old) uint32_t name;
+#define FLAG(name, standard) bool name;
+#define WORD(name, standard, words) uint32_t name;
+#define TEXT(name, standard) struct str name;
+#define UNUSED(name)
+#include "sema/config.def"
+#undef NUMBER
+#undef FLAG
+#undef WORD
+#undef TEXT
+#undef UNUSED
+};
+
 /* ---- maps ------------------------------------------------------------------------------- */
 
 enum storage {
@@ -131,8 +156,11 @@ struct map {
 	enum agg_kind agg;
 	struct hist_shape hist;
 	uint32_t id; /* index in the image's user maps */
-	uint32_t max_entries;
+	uint32_t max_entries;    /* resolve: as declared, 0: not; then plan's choice */
+	struct span declared;    /* let @m = hash(10): where; end 0: not */
+	bool lru, per_cpu;       /* as declared: old elements make room; each CPU has its values */
 	bool shrinks; /* elements may go away: delete() or clear() somewhere */
+	bool read_back; /* the script reads the aggregation's values */
 	bool counted; /* len(): its elements are counted in the ledger */
 	enum storage storage;
 	VEC(struct map_init) init; /* constant assignments that BEGIN starts with */
@@ -142,6 +170,8 @@ struct map {
 /* How many u64 words a map's value has on each CPU (aggregations), or in its one value. */
 uint32_t agg_words(const struct map *);
 const char *agg_name(enum agg_kind);
+/* Is its value a number that scripts can read? */
+bool agg_is_readable(enum agg_kind);
 
 /* ---- events: what programs send, and what the runtime then does ------------------------- */
 
@@ -190,6 +220,7 @@ enum ledger_kind {
 	LEDGER_MAP_FULL,    /* an update found no room in `map` */
 	LEDGER_MAP_LEN,     /* not a loss: elements of `map` */
 	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
+	LEDGER_LOOP,        /* a for loop at `at` that the kernel refused: more than 8388608 turns */
 };
 
 struct ledger_entry {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A kernel in a box: libbpf's functions as far as xbt calls them, over an interpreter of BPF. Linked
- * with all of xbt but libbpf, it makes build/vm/xbt, which runs scripts of BEGIN and END without
- * privilege: the same compiler, the same loader and the same printing as in ./xbt.
+ * A kernel in a box: those of libbpf's functions that call the kernel, as far as xbt calls them, over an
+ * interpreter of BPF. Linked with all of xbt before libbpf, it makes build/vm/xbt, which runs scripts
+ * of BEGIN and END without privilege: the same compiler, the same loader and the same printing as in
+ * ./xbt.
  *
  * It is stricter than a CPU, as the verifier is: every register knows whether it was ever set and, if
  * it holds an address, what it may reach. What the verifier would refuse on the way that is run ends
@@ -12,6 +13,7 @@
  * New memory is filled with garbage wherever the kernel promises no zeros.
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +27,8 @@
 
 #include "codegen/image.h"
 
-enum { CPUS = 2, BUCKETS = 1024, OBJECTS = 65536, STACK = 512, STEPS = 50000000, REFUSED = 99 };
+enum { CPUS = 2, BUCKETS = 1024, OBJECTS = 65536, STACK = 512, FRAMES = 8, STEPS = 50000000,
+       REFUSED = 99 };
 
 struct element {
 	struct element *next;
@@ -295,7 +298,7 @@ int ring_buffer__consume(struct ring_buffer *rb)
 
 /* ---- the machine ------------------------------------------------------------------------ */
 
-enum kind { UNSET, NUMBER, CONTEXT, FRAME, MEMORY, MAP };
+enum kind { UNSET, NUMBER, CONTEXT, FRAME, MEMORY, MAP, FUNCTION };
 
 struct reg {
 	enum kind kind;
@@ -309,11 +312,11 @@ struct reg {
 
 struct machine {
 	const struct object *program;
-	uint32_t at;
+	uint32_t at, steps, frame;     /* frame: how many functions surround the one that runs */
 	struct reg r[11];
-	_Alignas(8) char stack[STACK];
-	bool set[STACK];               /* bytes that were written */
-	struct reg spilled[STACK / 8]; /* addresses that were stored whole */
+	_Alignas(8) char stack[FRAMES * STACK];
+	bool set[FRAMES * STACK];               /* bytes that were written */
+	struct reg spilled[FRAMES * STACK / 8]; /* addresses that were stored whole */
 	bool *checked;                 /* by number of the check */
 	uint32_t checks, open_records;
 	int cpu;
@@ -417,6 +420,8 @@ static void store_to(struct machine *m, const struct reg *base, int off, uint32_
 	if (is_address(v))
 		m->spilled[(at - m->stack) / 8] = *v;
 }
+
+static void run_function(struct machine *);
 
 /* ---- helpers ---------------------------------------------------------------------------- */
 
@@ -549,9 +554,77 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* Runs the function that a helper was given, in a frame of its own, with these arguments. True: the
+ * helper is to go on. */
+static bool call_back(struct machine *m, uint32_t at, const struct reg *args, int n)
+{
+	struct machine saved = { .at = m->at };
+	struct reg result;
+
+	if (m->frame + 1 >= FRAMES)
+		refuse(m, "functions call each other too deep");
+	memcpy(saved.r, m->r, sizeof saved.r);
+	memset(m->r, 0, sizeof m->r);
+	memcpy(m->r + 1, args, (size_t)n * sizeof *args);
+	m->frame++;
+	m->at = at;
+	run_function(m);
+	result = *get(m, 0);
+	m->frame--;
+	m->at = saved.at;
+	memcpy(m->r, saved.r, sizeof saved.r);
+	if (result.kind != NUMBER || result.v > 1)
+		refuse(m, "what the kernel calls must return 0 or 1");
+	return !result.v;
+}
+
+static uint32_t function_argument(struct machine *m, unsigned n)
+{
+	if (get(m, n)->kind != FUNCTION)
+		refuse(m, "a helper's argument is no function");
+	return (uint32_t)m->r[n].v;
+}
+
+static struct reg call_loop(struct machine *m)
+{
+	uint32_t times = (uint32_t)get(m, 1)->v, body = function_argument(m, 2), i = 0;
+	struct reg args[] = { number(0), *get(m, 3) };
+
+	if (times > 1 << 23)
+		return number((uint64_t)-E2BIG);
+	for (bool more = true; i < times && more; i++) {
+		args[0] = number(i);
+		more = call_back(m, body, args, 2);
+	}
+	return number(i);
+}
+
+static struct reg call_for_each(struct machine *m)
+{
+	struct object *map = map_argument(m, 1);
+	uint32_t body = function_argument(m, 2), n = 0;
+	struct reg args[] = { m->r[1], { 0 }, { 0 }, *get(m, 3) };
+	bool more = true;
+
+	if (is_array(map) || map->parts != 1)
+		refuse(m, "bpfvm goes over plain hashes only");
+	for (uint32_t i = 0; i < BUCKETS; i++)
+		for (struct element *e = map->bucket[i], *next; e && more; e = next, n++) {
+			next = e->next; /* the body may delete it */
+			args[1] = memory(e->key, map->key_size);
+			args[2] = memory(e->value, map->value_size);
+			more = call_back(m, body, args, 4);
+		}
+	return number(n);
+}
+
 static struct reg call_helper(struct machine *m, int32_t id)
 {
 	switch (id) {
+	case BPF_FUNC_loop:
+		return call_loop(m);
+	case BPF_FUNC_for_each_map_elem:
+		return call_for_each(m);
 	case BPF_FUNC_map_lookup_elem:
 		return call_lookup(m);
 	case BPF_FUNC_map_update_elem:
@@ -694,7 +767,8 @@ static void step_jump(struct machine *m, const struct bpf_insn *i)
 
 static void step_imm64(struct machine *m, const struct bpf_insn *i)
 {
-	struct object *map = i->src_reg ? objects[i->imm] : NULL;
+	bool is_map = i->src_reg == BPF_PSEUDO_MAP_FD || i->src_reg == BPF_PSEUDO_MAP_VALUE;
+	struct object *map = is_map ? objects[i->imm] : NULL;
 	struct reg r = number((uint32_t)i[0].imm | (uint64_t)(uint32_t)i[1].imm << 32);
 
 	if (i->src_reg == BPF_PSEUDO_MAP_FD) {
@@ -702,6 +776,8 @@ static void step_imm64(struct machine *m, const struct bpf_insn *i)
 	} else if (i->src_reg == BPF_PSEUDO_MAP_VALUE) {
 		r = memory(map->memory, map->value_size);
 		r.v += (uint32_t)i[1].imm;
+	} else if (i->src_reg == BPF_PSEUDO_FUNC) {
+		r = (struct reg){ .kind = FUNCTION, .v = m->at + 1 + (uint64_t)i->imm };
 	}
 	m->r[i->dst_reg] = r;
 	m->at++;
@@ -776,6 +852,22 @@ static bool step(struct machine *m)
 	return true;
 }
 
+/* From m->at to the exit. */
+static void run_function(struct machine *m)
+{
+	char *frame = m->stack + m->frame * STACK;
+
+	memset(frame, 0xa5, STACK);
+	memset(m->set + m->frame * STACK, 0, STACK);
+	memset(m->spilled + m->frame * STACK / 8, 0, STACK / 8 * sizeof *m->spilled);
+	m->r[10] = (struct reg){ .kind = FRAME, .v = (uintptr_t)frame + STACK, .base = frame,
+				 .size = STACK };
+	do {
+		if (m->at >= m->program->ninsns || ++m->steps > STEPS)
+			refuse(m, m->steps > STEPS ? "no end is in sight" : "it runs out of its program");
+	} while (step(m));
+}
+
 /* ---- programs --------------------------------------------------------------------------- */
 
 int bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
@@ -799,19 +891,12 @@ int bpf_prog_test_run_opts(int fd, struct bpf_test_run_opts *opts)
 {
 	static int runs;
 	struct machine *m = calloc(1, sizeof *m);
-	uint32_t steps = 0;
 
 	(void)opts;
 	m->program = objects[fd];
 	m->cpu = runs++ % CPUS;
-	memset(m->stack, 0xa5, sizeof m->stack);
 	m->r[1] = (struct reg){ .kind = CONTEXT };
-	m->r[10] = (struct reg){ .kind = FRAME, .v = (uintptr_t)m->stack + STACK, .base = m->stack,
-				 .size = STACK };
-	do {
-		if (m->at >= m->program->ninsns || ++steps > STEPS)
-			refuse(m, steps > STEPS ? "no end is in sight" : "it runs out of its program");
-	} while (step(m));
+	run_function(m);
 	if (get(m, 0)->kind != NUMBER)
 		refuse(m, "it returns an address");
 	if (m->open_records)
@@ -839,6 +924,13 @@ int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *size)
 	(void)info;
 	(void)size;
 	return failed(EOPNOTSUPP);
+}
+
+/* What describes functions is for the kernel's verifier. */
+int btf__load_into_kernel(struct btf *btf)
+{
+	(void)btf;
+	return 0;
 }
 
 int libbpf_num_possible_cpus(void)

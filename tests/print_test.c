@@ -519,6 +519,7 @@ static void begin(struct test *t)
 		t->map_fds[i] = -1;
 	}
 	source_init(&t->arena, &t->image.source, "x.bt", text);
+	t->image.config = (struct config){ .print_maps_on_exit = true, .str_trunc_trailer = STR("..") };
 	session_init(&t->s, &t->image);
 	t->s.wall_offset = 0;
 	t->s.ksyms = (struct ksyms *)t; /* for the stand-in above, which does not look at it */

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The rules of calls: number and kinds of arguments, printf's formats, what single builtins want, and
+ * the aggregations, which are calls that only a map takes.
+ */
+#include "sema/check.h"
+
+/* ---- printf ----------------------------------------------------------------------------- */
+
+static bool conversion_takes(const struct conversion *v, const struct type *t)
+{
+	switch (v->conv) {
+	case 's':
+		return true;
+	case 'r':
+		return t->kind == T_BUFFER || t->kind == T_STRING || t->kind == T_ARRAY;
+	default:
+		return type_is_integer(t) || t->kind == T_POINTER || t->kind == T_KSYM ||
+		       t->kind == T_USERNAME;
+	}
+}
+
+static void check_conversion_arg(struct checker *c, const struct conversion *v, struct str fmt,
+				 struct node *arg)
+{
+	if (poisoned(arg))
+		return;
+	if (arg->type->kind == T_VOID)
+		FAIL(c, arg, "void-value", "this has no value that could be printed");
+	else if (!conversion_takes(v, arg->type))
+		FAIL(c, arg, "printf-type", "'%.*s' can't print a value of type %s",
+		     (int)(v->end - v->beg), fmt.s + v->beg, text_of(c, arg->type));
+}
+
+static void check_star(struct checker *c, struct node *arg)
+{
+	if (!poisoned(arg) && !type_is_integer(arg->type))
+		FAIL(c, arg, "printf-type", "'*' takes an integer, not a value of type %s",
+		     text_of(c, arg->type));
+}
+
+/* Takes the arguments that one conversion uses off the list. */
+static struct node *check_conversion(struct checker *c, const struct conversion *v, struct str fmt,
+				     struct node *arg)
+{
+	for (int stars = v->star_width + v->star_precision; stars && arg; stars--, arg = arg->next)
+		check_star(c, arg);
+	if (!arg || v->conv == '%')
+		return arg;
+	check_conversion_arg(c, v, fmt, arg);
+	return arg->next;
+}
+
+static void check_printf(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args->next;
+	uint32_t pos = 0, wanted = 0, given = 0;
+	struct conversion v;
+	struct str fmt;
+
+	if (!literal_text(c->s, n->call.args, &fmt))
+		return;
+	for (struct node *a = arg; a; a = a->next)
+		given++;
+	while (format_next(fmt, &pos, &v)) {
+		if (!v.conv) {
+			FAIL(c, n->call.args, "printf-format", "'%.*s' is no conversion of printf",
+			     (int)(v.end - v.beg), fmt.s + v.beg);
+			return;
+		}
+		wanted += (v.conv != '%') + v.star_width + v.star_precision;
+		if (wanted <= given)
+			arg = check_conversion(c, &v, fmt, arg);
+	}
+	if (wanted != given)
+		FAIL(c, n, "printf-count", "the format has %u conversion%s, %u argument%s given", wanted,
+		     wanted == 1 ? "" : "s", given, given == 1 ? " is" : "s are");
+}
+
+/* ---- calls ------------------------------------------------------------------------------ */
+
+static bool param_accepts(const struct checker *c, enum param_kind kind, const struct node *arg)
+{
+	const struct type *t = arg->type;
+	struct str text;
+	int64_t v;
+
+	switch (kind) {
+	case P_INT:
+		return type_is_integer(t) || t->kind == T_POINTER;
+	case P_ADDR:
+		return type_is_integer(t) || t->kind == T_POINTER || t->kind == T_STRING ||
+		       t->kind == T_ARRAY || t->kind == T_BUFFER;
+	case P_TEXT:
+		return t->kind == T_STRING;
+	case P_LITERAL:
+		return literal_text(c->s, arg, &text);
+	case P_CONST:
+		return const_value(c->s, arg, &v);
+	case P_MAP:
+		return arg->kind == N_MAP && !arg->map.key;
+	case P_ELEMENT:
+		return arg->kind == N_MAP;
+	case P_ANY:
+		return t->kind != T_VOID && t->kind != T_STRUCT;
+	case PARAM_KINDS:
+		break;
+	}
+	return false;
+}
+
+static const char *const param_text_of[PARAM_KINDS] = {
+	[P_INT] = "an integer",           [P_ADDR] = "an address",
+	[P_TEXT] = "a string",            [P_LITERAL] = "a string literal",
+	[P_CONST] = "a constant integer", [P_MAP] = "a map (without key)",
+	[P_ELEMENT] = "a map",            [P_ANY] = "a value",
+};
+
+static bool is_whole_map(const struct node *arg, enum param_kind kind)
+{
+	return arg->kind == N_MAP && (kind == P_MAP || kind == P_ELEMENT || kind == P_ANY);
+}
+
+static void check_arg(struct checker *c, struct node *call, uint32_t i, struct node *arg,
+		      enum param_kind kind)
+{
+	/* Maps as such are checked by the callee; where a value is wanted they are read. */
+	if (is_whole_map(arg, kind)) {
+		if (kind == P_MAP && arg->map.key)
+			FAIL(c, arg, "arg-type", "%s() takes the whole map: %.*s", call->call.fn->name,
+			     STR_ARG(arg->map.name));
+		return;
+	}
+	if (poisoned(arg))
+		return;
+	if (!param_accepts(c, kind, arg))
+		FAIL(c, arg, "arg-type", "argument %u of %s() must be %s, not %s", i + 1,
+		     call->call.fn->name, param_text_of[kind],
+		     arg->type->kind == T_VOID ? "something without a value" : text_of(c, arg->type));
+}
+
+static bool check_args(struct checker *c, struct node *n)
+{
+	uint32_t errors = c->s->diag.nerror, given = 0, least = 0, most = 0;
+	enum param_kind kind;
+	bool optional;
+
+	for (struct node *arg = n->call.args; arg; arg = arg->next, given++)
+		if (builtin_param(n->call.fn, given, &kind, &optional))
+			check_arg(c, n, given, arg, kind);
+	while (most < 64 && builtin_param(n->call.fn, most, &kind, &optional)) {
+		most++;
+		least = optional ? least : most;
+	}
+	if (given < least || given > most) {
+		uint32_t e = FAIL(c, n, "arg-count", "%s() takes %s%u argument%s, %u given",
+				  n->call.fn->name, least == most ? "" : given < least ? "at least " : "at most ",
+				  given < least ? least : most, (given < least ? least : most) == 1 ? "" : "s",
+				  given);
+
+		diag_hint(&c->s->diag, e, "%s(%s)", n->call.fn->name, n->call.fn->params);
+	}
+	return c->s->diag.nerror == errors;
+}
+
+static void check_print(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args;
+	int64_t v;
+
+	if (arg->kind != N_MAP || arg->map.key) {
+		if (arg->next)
+			FAIL(c, arg->next, "arg-count", "only a whole map is printed with top and div");
+		if (arg->kind == N_MAP)
+			check_map_read(c, arg);
+		return;
+	}
+	check_undefined_map(c, arg);
+	for (arg = arg->next; arg; arg = arg->next)
+		if (const_value(c->s, arg, &v) && v < 0)
+			FAIL(c, arg, "negative", "top and div can't be negative");
+}
+
+/* delete(@m[k]), delete(@m, k), delete(@m): the map's key in all three. */
+static void check_delete(struct checker *c, struct node *n)
+{
+	struct node *m = n->call.args, *key = m->next;
+
+	if (key && m->map.key) {
+		FAIL(c, key, "arg-count", "delete() takes the key once: delete(%.*s, key)",
+		     STR_ARG(m->map.name));
+		return;
+	}
+	check_undefined_map(c, m);
+	if (key) {
+		/* The key is a tuple if the map has several: from here on it is an element. */
+		m->next = NULL;
+		m->map.key = key->kind == N_TUPLE ? key->list : key;
+	}
+	check_map_key(c, m);
+}
+
+static void check_histogram(struct checker *c, struct node *n)
+{
+	struct hist_shape h = { 0 };
+	struct node *arg = n->call.args->next;
+	int64_t bits = 0;
+
+	if (n->call.fn->id == B_hist) {
+		if (arg && const_value(c->s, arg, &bits) && (bits < 0 || bits > HIST_BITS_MAX))
+			FAIL(c, arg, "hist-bits", "hist() takes 0 to %d bits", HIST_BITS_MAX);
+		return;
+	}
+	const_value(c->s, arg, &h.min);
+	const_value(c->s, arg->next, &h.max);
+	const_value(c->s, arg->next->next, &h.step);
+	if (h.min < 0)
+		FAIL(c, arg, "lhist", "the least value of lhist() can't be negative");
+	else if (h.max <= h.min)
+		FAIL(c, arg->next, "lhist", "the greatest value of lhist() must be above the least");
+	else if (h.step <= 0)
+		FAIL(c, arg->next->next, "lhist", "the step of lhist() must be positive");
+	else if ((h.max - h.min) / h.step >= LHIST_BUCKETS_MAX)
+		FAIL(c, n, "lhist", "lhist() would need %lld buckets; at most %d are possible",
+		     (long long)((h.max - h.min) / h.step), LHIST_BUCKETS_MAX);
+}
+
+static void check_kaddr(struct checker *c, struct node *n)
+{
+	struct ksyms *ksyms = ksyms_open();
+	struct str name;
+	bool found = false;
+
+	literal_text(c->s, n->call.args, &name);
+	ksyms_address(ksyms, name, &found);
+	if (!found)
+		FAIL(c, n->call.args, "symbol", "the kernel has no symbol '%.*s'", STR_ARG(name));
+	ksyms_close(ksyms);
+}
+
+/* What can be checked only once the arguments are known to be of the right kinds. */
+static void check_builtin(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args;
+	int64_t v;
+
+	switch (n->call.fn->id) {
+	case B_printf:
+		check_printf(c, n);
+		break;
+	case B_print:
+		check_print(c, n);
+		break;
+	case B_delete:
+		check_delete(c, n);
+		break;
+	case B_len:
+		if (!arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
+			FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
+		check_undefined_map(c, arg);
+		break;
+	case B_clear:
+	case B_zero:
+		check_undefined_map(c, arg);
+		break;
+	case B_kaddr:
+		check_kaddr(c, n);
+		break;
+	case B_hist:
+	case B_lhist:
+		check_histogram(c, n);
+		break;
+	case B_strncmp:
+		if (const_value(c->s, arg->next->next, &v) && v < 0)
+			FAIL(c, arg->next->next, "negative", "strncmp() can't compare a negative number of bytes");
+		break;
+	case B_str:
+	case B_buf:
+		if (arg->next && const_value(c->s, arg->next, &v) && v <= 0)
+			FAIL(c, arg->next, "negative", "%s() needs a positive length", n->call.fn->name);
+		break;
+	default:
+		break;
+	}
+}
+
+void check_call(struct checker *c, struct node *n)
+{
+	enum param_kind kind;
+	bool optional;
+	uint32_t i = 0;
+
+	if (!n->call.fn)
+		return;
+	for (struct node *arg = n->call.args; arg; arg = arg->next, i++) {
+		bool known = builtin_param(n->call.fn, i, &kind, &optional);
+
+		if (known && is_whole_map(arg, kind) && !(kind == P_ANY && n->call.fn->id != B_print))
+			ast_children(arg, check_node, c);
+		else if (!known || kind != P_LITERAL)
+			check_node(arg, c);
+	}
+	if (check_args(c, n))
+		check_builtin(c, n);
+}
+
+/* ---- aggregations ----------------------------------------------------------------------- */
+
+void check_aggregation(struct checker *c, struct node *n)
+{
+	const struct builtin *fn = aggregation_of(n->bin.r);
+	const struct map *m = n->bin.l->kind == N_MAP ? n->bin.l->map.map : NULL;
+	struct node *arg = n->bin.r->call.args;
+	struct hist_shape h = { 0 };
+
+	if (!m || n->bin.compound) {
+		FAIL(c, n, "aggregation-place", "%s() can only be assigned to a map: @x = %s(...)", fn->name,
+		     fn->name);
+		return;
+	}
+	check_map_key(c, n->bin.l);
+	if (m->agg != agg_of_builtin(fn->id)) {
+		if (m->agg)
+			FAIL(c, n, "aggregation-mix", "%.*s holds %s() elsewhere; here it is %s()",
+			     STR_ARG(m->name), agg_name(m->agg), fn->name);
+		else
+			FAIL(c, n, "aggregation-mix", "%.*s holds %s elsewhere; here it is %s()",
+			     STR_ARG(m->name), text_of(c, m->val), fn->name);
+		return;
+	}
+	if (fn->id == B_hist && arg && arg->next) {
+		int64_t bits = 0;
+
+		const_value(c->s, arg->next, &bits);
+		if (bits >= 0 && bits <= HIST_BITS_MAX && bits != m->hist.bits)
+			FAIL(c, n, "aggregation-mix", "%.*s has another number of bits elsewhere",
+			     STR_ARG(m->name));
+	} else if (fn->id == B_lhist && arg && arg->next && arg->next->next && arg->next->next->next) {
+		const_value(c->s, arg->next, &h.min);
+		const_value(c->s, arg->next->next, &h.max);
+		const_value(c->s, arg->next->next->next, &h.step);
+		if (h.min != m->hist.min || h.max != m->hist.max || h.step != m->hist.step)
+			FAIL(c, n, "aggregation-mix", "%.*s has other bounds elsewhere",
+			     STR_ARG(m->name));
+	}
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The rules of statements: assignments, loops, declarations.
+ */
+#include "sema/check.h"
+
+static void check_bound(struct checker *c, struct node *n)
+{
+	check_node(n, c);
+	if (!poisoned(n) && !type_is_integer(n->type))
+		FAIL(c, n, "for", "a range goes from one integer to another; this is %s",
+		     n->type->kind == T_VOID ? "nothing" : text_of(c, n->type));
+}
+
+static void check_for_map(struct checker *c, struct node *n)
+{
+	const struct map *m = n->map.map;
+
+	if (!m->key && (m->val || m->agg))
+		FAIL(c, n, "for", "%.*s has no keys to go over", STR_ARG(m->name));
+	else if (m->agg && !agg_is_readable(m->agg))
+		FAIL(c, n, "for", "for can't go over %s() maps", agg_name(m->agg));
+	n->map.map->read_back = true;
+}
+
+static void check_compound(struct checker *c, struct node *n)
+{
+	int64_t v;
+
+	if (!is_number(n->bin.l) || !is_number(n->bin.r))
+		FAIL(c, n, "operand", "'%s=' can't join %s and %s", operator_text[n->bin.op],
+		     text_of(c, n->bin.l->type), text_of(c, n->bin.r->type));
+	else if ((n->bin.op == O_DIV || n->bin.op == O_MOD) && const_value(c->s, n->bin.r, &v) && !v)
+		FAIL(c, n, "div-zero", "division by zero");
+}
+
+static void check_assign_types(struct checker *c, struct node *n)
+{
+	const struct type *held = n->bin.l->type, *value = n->bin.r->type;
+	struct str name = n->bin.l->kind == N_MAP ? n->bin.l->map.name : n->bin.l->var.name;
+	uint32_t e;
+
+	if (n->bin.compound) {
+		check_compound(c, n);
+		return;
+	}
+	if (type_join(&c->s->types, held, value))
+		return;
+	e = FAIL(c, n, "type-mismatch", "%.*s holds %s; this assigns %s", STR_ARG(name), text_of(c, held),
+		 text_of(c, value));
+	if (n->bin.l->kind == N_VAR)
+		diag_hint(&c->s->diag, e, "the first assignment decides; it is on line %u",
+			  source_position(&c->s->source, n->bin.l->var.var->first.beg).line);
+}
+
+static void check_assign(struct checker *c, struct node *n)
+{
+	struct node *l = n->bin.l;
+
+	check_node(n->bin.r, c);
+	if (l->kind == N_MAP)
+		ast_children(l, check_node, c);
+	if (aggregation_of(n->bin.r)) {
+		check_aggregation(c, n);
+		return;
+	}
+	if (l->kind == N_MAP)
+		check_map_key(c, l);
+	if (l->kind == N_MAP && l->map.map->agg) {
+		FAIL(c, n, "aggregation-mix", "%.*s holds %s() elsewhere; here a value is assigned",
+		     STR_ARG(l->map.name), agg_name(l->map.map->agg));
+		return;
+	}
+	if (!poisoned(n->bin.r) && !has_value(n->bin.r))
+		FAIL(c, n->bin.r, "void-value", "this has no value that could be assigned");
+	else if (!poisoned(l) && !poisoned(n->bin.r))
+		check_assign_types(c, n);
+}
+
+static void check_expr_statement(struct checker *c, struct node *n)
+{
+	struct node *e = n->un.e;
+
+	check_node(e, c);
+	if (aggregation_of(e))
+		FAIL(c, e, "aggregation-place", "%s() can only be assigned to a map: @x = %s(...)",
+		     e->call.fn->name, e->call.fn->name);
+	else if (e->kind != N_CALL && e->kind != N_STEP && e->kind != N_COND && !poisoned(e))
+		diag_warn(&c->s->diag, e->at, "no-effect", "this statement has no effect");
+}
+
+static void check_unroll(struct checker *c, struct node *n)
+{
+	enum { UNROLL_MAX = 100 };
+	int64_t v;
+
+	if (!const_value(c->s, n->loop.test, &v))
+		FAIL(c, n->loop.test, "unroll", "unroll() needs a constant number");
+	else if (v < 1 || v > UNROLL_MAX)
+		FAIL(c, n->loop.test, "unroll", "unroll() takes 1 to %d, not %lld", UNROLL_MAX,
+		     (long long)v);
+	for (struct node *k = n->loop.body; k; k = k->next)
+		check_node(k, c);
+}
+
+static void check_discard(struct checker *c, struct node *n)
+{
+	check_node(n->un.e, c);
+	if (!poisoned(n->un.e) && n->un.e->type->kind == T_VOID)
+		FAIL(c, n->un.e, "void-value", "this has no value to discard");
+}
+
+static void check_let(struct checker *c, struct node *n)
+{
+	if (n->let.assign)
+		check_node(n->let.assign, c);
+	else if (!n->let.var->var.var->type)
+		FAIL(c, n, "undefined-variable", "%.*s is never assigned", STR_ARG(n->let.var->var.name));
+}
+
+/* Loops that the kernel runs came in 5.13 (bpf_for_each_map_elem) and 5.17 (bpf_loop). */
+static void check_for_kernel(struct checker *c, struct node *n)
+{
+	uint32_t minor = n->loop.end ? 17 : 13, e;
+	struct features f;
+
+	features_read(&c->s->work, &f);
+	if (f.release >= (5 << 16 | minor << 8))
+		return;
+	e = FAIL(c, n, "for-kernel", "for over a %s needs Linux 5.%u; this is %s",
+		 n->loop.end ? "range" : "map", minor, f.release_text);
+	diag_hint(&c->s->diag, e, n->loop.end ? "unroll (10) { ... } or while may do" : "print() shows a map");
+}
+
+static void check_for(struct checker *c, struct node *n)
+{
+	struct node *over = n->loop.test;
+
+	check_for_kernel(c, n);
+	if (n->loop.end) {
+		check_bound(c, over);
+		check_bound(c, n->loop.end);
+	} else if (over->kind != N_MAP || over->map.key) {
+		uint32_t e = FAIL(c, over, "for", "for goes over a map or a range");
+
+		diag_hint(&c->s->diag, e, "for ($kv : @map) { ... $kv.0 ... $kv.1 ... } or for ($i : 0..10) { ... }");
+	} else {
+		check_undefined_map(c, over);
+		check_for_map(c, over);
+	}
+	check_list(c, n->loop.body);
+}
+
+void check_list(struct checker *c, struct node *list)
+{
+	for (; list; list = list->next)
+		check_node(list, c);
+}
+
+bool check_statement(struct checker *c, struct node *n)
+{
+	switch (n->kind) {
+	case N_EXPR:
+		check_expr_statement(c, n);
+		break;
+	case N_ASSIGN:
+		check_assign(c, n);
+		break;
+	case N_DISCARD:
+		check_discard(c, n);
+		break;
+	case N_LET:
+		check_let(c, n);
+		break;
+	case N_FOR:
+		check_for(c, n);
+		break;
+	case N_BLOCK:
+		check_list(c, n->list);
+		break;
+	case N_RETURN:
+		if (n->un.e)
+			check_node(n->un.e, c);
+		break;
+	case N_IF:
+		check_condition(c, n->cond.test);
+		check_list(c, n->cond.then);
+		check_list(c, n->cond.els);
+		break;
+	case N_WHILE:
+		check_condition(c, n->loop.test);
+		check_list(c, n->loop.body);
+		break;
+	case N_UNROLL:
+		check_unroll(c, n);
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
