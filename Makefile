@@ -26,7 +26,7 @@ SRC = \
 	codegen/ir_verify.c codegen/lower.c codegen/prune.c \
 	probes/attach.c probes/kprobe.c probes/special.c probes/timer.c probes/tracepoint.c \
 	runtime/agg.c runtime/child.c runtime/event.c runtime/hist.c runtime/list.c runtime/load.c \
-	runtime/loop.c runtime/maps.c runtime/options.c runtime/out_text.c runtime/session.c \
+	runtime/loop.c runtime/maps.c runtime/options.c runtime/out_json.c runtime/out_text.c runtime/session.c \
 	runtime/value.c
 GENERATED = $(B)/parser/grammar.c $(B)/lexer/lexer.c
 OBJ  = $(SRC:%.c=$(B)/%.o) $(GENERATED:.c=.o)
@@ -56,12 +56,12 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 PRINT_TEST = $(B)/tests/print_test
 CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
 	tests/cases/list.txt
-RUN_CASES = tests/cases/run.txt
+RUN_CASES = tests/cases/run.txt tests/cases/json.txt
 ROOT_CASES = $(RUN_CASES) tests/root/run.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
-	runtime/maps.o runtime/event.o runtime/out_text.o sema/type.o sema/format.o core/arena.o \
+	runtime/maps.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 
 # xbt with a kernel of its own, for BEGIN and END: tests/bpfvm.c.

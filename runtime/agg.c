@@ -67,6 +67,13 @@ uint64_t agg_divide(uint64_t v, uint64_t by, bool sign)
 	return v / by;
 }
 
+uint64_t agg_number(const struct map *map, const uint64_t *value)
+{
+	bool average = map->agg == AGG_AVG || map->agg == AGG_STATS;
+
+	return average ? agg_divide(value[0], value[1], map->val->sign) : value[0];
+}
+
 /* ---- snapshots -------------------------------------------------------------------------- */
 
 const uint8_t *snapshot_key(const struct snapshot *snap, uint32_t i)
@@ -117,15 +124,11 @@ static uint64_t order_of(const struct map *map, const uint64_t *value)
 	case AGG_NONE:
 		v = type_is_integer(map->val) ? value[0] : 0;
 		break;
-	case AGG_AVG:
-	case AGG_STATS:
-		v = agg_divide(value[0], value[1], sign);
-		break;
 	case AGG_HIST:
 	case AGG_LHIST:
 		return sum_of(value, agg_words(map));
 	default:
-		v = value[0];
+		v = agg_number(map, value);
 	}
 	return v ^ (sign ? (uint64_t)1 << 63 : 0);
 }

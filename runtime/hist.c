@@ -100,18 +100,27 @@ static void row(struct buffer *b, const struct rows *r, uint32_t i)
 	buffer_bytes(b, "|\n", 2);
 }
 
+bool hist_range(const struct map *map, const uint64_t *bucket, uint32_t *first, uint32_t *last)
+{
+	uint32_t n = agg_words(map), i = 0;
+
+	while (i < n && !bucket[i])
+		i++;
+	*first = i;
+	for (; i < n; i++)
+		*last = bucket[i] ? i : *last;
+	return *first < n;
+}
+
 void hist_text(struct buffer *b, const struct map *map, const uint64_t *bucket, uint64_t div)
 {
 	struct rows r = { map, bucket, agg_words(map), div, 0 };
-	uint32_t first = r.n, last = 0;
+	uint32_t first, last = 0;
 
-	for (uint32_t i = 0; i < r.n; i++) {
-		if (!bucket[i])
-			continue;
-		first = first < i ? first : i;
-		last = i;
+	if (!hist_range(map, bucket, &first, &last))
+		return;
+	for (uint32_t i = first; i <= last; i++)
 		r.max = r.max > bucket[i] / div ? r.max : bucket[i] / div;
-	}
-	for (uint32_t i = first; first < r.n && i <= last; i++)
+	for (uint32_t i = first; i <= last; i++)
 		row(b, &r, i);
 }

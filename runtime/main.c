@@ -119,7 +119,7 @@ static struct image *compile(struct script *s, const struct dumps *d)
 static void say_attached(const struct loaded *l, const struct options *o)
 {
 	if (!o->quiet)
-		fprintf(stderr, "Attached %u probe%s\n", l->attached, l->attached == 1 ? "" : "s");
+		l->session->format->attached(l->session, l->attached);
 	/* Lets a test start its workload when everything is in place; bpftrace's own word for it. */
 	if (getenv("__BPFTRACE_NOTIFY_PROBES_ATTACHED")) {
 		puts("__BPFTRACE_NOTIFY_PROBES_ATTACHED");
@@ -179,6 +179,8 @@ static int run(struct image *image, const struct options *o, FILE *out)
 
 	session_init(&session, image);
 	session.out = out;
+	session.format = out_find(o->format);
+	session.terminal = !o->raw && session.format == &out_text && isatty(fileno(out));
 	session.map_fds = closed_fds(&session.arena, image->maps.n);
 	session.ksyms = ksyms_open();
 	l.prog_fds = closed_fds(&session.arena, image->progs.n);

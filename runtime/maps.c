@@ -256,7 +256,7 @@ static void report_loop(const struct source *src, struct span at, uint64_t n, FI
 		src->name, pos.line, pos.column, n, plural(n));
 }
 
-static void report_entry(const struct session *s, uint32_t i, FILE *err)
+static void report_entry(struct session *s, uint32_t i, FILE *err)
 {
 	const struct ledger_entry *e = &s->image->ledger.v[i];
 	uint64_t n = __atomic_load_n(&s->ledger[i], __ATOMIC_RELAXED);
@@ -271,6 +271,7 @@ static void report_entry(const struct session *s, uint32_t i, FILE *err)
 	case LEDGER_LOST_EVENTS:
 		fprintf(err, "xbt: lost %" PRIu64 " event%s: the ring buffer was full\n", n,
 			plural(n));
+		s->format->lost(s, n);
 		break;
 	case LEDGER_MAP_FULL:
 		report_full(&s->image->source, e, n, err);

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS };
+#include "runtime/print.h"
+
+enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW };
 
 static const struct {
 	int key;
@@ -20,9 +22,11 @@ static const struct {
 } table[] = {
 	{ 'e', NULL, "PROGRAM", "run this program text" },
 	{ 'o', NULL, "FILE", "write the script's output to FILE" },
+	{ 'f', NULL, "FORMAT", "write the script's output as text (default) or json" },
 	{ 'q', NULL, NULL, "print nothing about attaching" },
 	{ 'v', NULL, NULL, "say what is attached and how; with -l, show arguments" },
 	{ 'B', NULL, "MODE", "buffer output by line (default), full or none" },
+	{ OPT_RAW, "raw", NULL, "show control characters of traced text as they are, on terminals too" },
 	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
 	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
@@ -77,6 +81,13 @@ static void set_buffering(struct options *o, const char *mode)
 		complain(o, "-B takes line, full or none, not", mode);
 }
 
+static void set_format(struct options *o, const char *name)
+{
+	if (!out_find(name))
+		complain(o, "-f takes text or json, not", name);
+	o->format = name;
+}
+
 static void set_pid(struct options *o, const char *text)
 {
 	char *end;
@@ -105,6 +116,7 @@ static void take(struct options *o, int key, const char *value)
 	switch (key) {
 	case 'e': o->program = value; break;
 	case 'o': o->output = value; break;
+	case 'f': set_format(o, value); break;
 	case 'q': o->quiet = true; break;
 	case 'v': o->verbose = true; break;
 	case 'B': set_buffering(o, value); break;
@@ -116,6 +128,7 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_DRY_RUN: o->dry_run = true; break;
 	case OPT_INFO: o->action = ACT_INFO; break;
 	case OPT_BUILTINS: o->action = ACT_BUILTINS; break;
+	case OPT_RAW: o->raw = true; break;
 	case OPT_NO_WARNINGS: o->no_warnings = true; break;
 	case 'h': o->action = ACT_HELP; break;
 	case 'V': o->action = ACT_VERSION; break;
@@ -162,7 +175,8 @@ void options_parse(struct options *o, int argc, char **argv)
 	}
 	shorts[n] = 0;
 	opterr = 0;
-	*o = (struct options){ .action = ACT_RUN, .argv = argv, .buffering = _IOLBF, .pid = -1 };
+	*o = (struct options){ .action = ACT_RUN, .argv = argv, .buffering = _IOLBF, .pid = -1,
+			       .format = "text" };
 	while ((key = getopt_long(argc, argv, shorts, longs, NULL)) != -1 && o->action != ACT_ERROR)
 		take(o, key, optarg);
 	if (o->action != ACT_ERROR)

@@ -19,12 +19,13 @@ struct options {
 	char *const *params;     /* what follows it: $1, $2, ... */
 	uint32_t nparams;
 	const char *output;      /* -o */
+	const char *format;      /* -f */
 	int buffering;           /* _IOLBF, _IOFBF, _IONBF */
 	const char *command;     /* -c */
 	pid_t pid;               /* -p; -1 */
 	const char *pattern;     /* -l; NULL: everything */
 	const char *stages;      /* -d: comma-separated; NULL: none */
-	bool check, dry_run, quiet, verbose, no_warnings;
+	bool check, dry_run, quiet, verbose, no_warnings, raw;
 };
 
 /* Fills the options; on ACT_ERROR the reason was printed. */

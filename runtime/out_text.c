@@ -3,6 +3,8 @@
  * Results as text, the way bpftrace writes them. Each event and each map becomes one write to the
  * stream, or a few if the map is large.
  */
+#include <string.h>
+
 #include "runtime/print.h"
 
 enum { FLUSH = 64 * 1024 };
@@ -60,7 +62,6 @@ static void element_value(struct session *s, const struct snapshot *snap, const 
 {
 	const struct map *map = snap->map;
 	bool sign = map->agg != AGG_COUNT && map->val && map->val->sign;
-	uint64_t v = value[0];
 
 	switch (map->agg) {
 	case AGG_NONE:
@@ -69,11 +70,8 @@ static void element_value(struct session *s, const struct snapshot *snap, const 
 	case AGG_STATS:
 		stats_text(&s->text, value, snap->div, sign);
 		break;
-	case AGG_AVG:
-		v = agg_divide(value[0], value[1], sign);
-		/* fall through */
 	default:
-		integer_text(&s->text, agg_divide(v, snap->div, sign), sign);
+		integer_text(&s->text, agg_divide(agg_number(map, value), snap->div, sign), sign);
 	}
 }
 
@@ -107,6 +105,16 @@ static void text_map(struct session *s, const struct snapshot *snap)
 	flush(s);
 }
 
+static void text_attached(struct session *s, uint32_t n)
+{
+	fprintf(s->err, "Attached %u probe%s\n", n, n == 1 ? "" : "s");
+}
+
+static void text_lost(struct session *s, uint64_t n)
+{
+	(void)s, (void)n; /* no result: it is reported among the losses */
+}
+
 static void text_end(struct session *s)
 {
 	fputs("\n\n", s->out);
@@ -118,5 +126,17 @@ const struct out out_text = {
 	.line = text_line,
 	.value = text_value,
 	.map = text_map,
+	.attached = text_attached,
+	.lost = text_lost,
 	.end = text_end,
 };
+
+const struct out *out_find(const char *name)
+{
+	static const struct out *const formats[] = { &out_text, &out_json };
+
+	for (size_t i = 0; i < LEN(formats); i++)
+		if (!strcmp(formats[i]->name, name))
+			return formats[i];
+	return NULL;
+}

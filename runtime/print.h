@@ -7,7 +7,7 @@
 
 #include "runtime/session.h"
 
-/* ---- out_text.c: output formats; text is the one there is ------------------------------- */
+/* ---- out_text.c, out_json.c: output formats --------------------------------------------- */
 
 /* One way to write results down. `type` is what sent them: "printf", "time", "join", ... */
 struct out {
@@ -17,15 +17,26 @@ struct out {
 	void (*line)(struct session *, const char *type, struct str);
 	void (*value)(struct session *, const struct type *, const uint8_t *slot);
 	void (*map)(struct session *, const struct snapshot *);
+	void (*attached)(struct session *, uint32_t probes);
+	/* So many events found no room. (The report of losses says it in any case.) */
+	void (*lost)(struct session *, uint64_t n);
 	/* Tracing has ended; the maps follow. */
 	void (*end)(struct session *);
 };
 
-extern const struct out out_text;
+extern const struct out out_text, out_json;
+/* By name; NULL: there is none. */
+const struct out *out_find(const char *name);
 
 /* ---- value.c: type-driven text of values ------------------------------------------------ */
 
 uint64_t load_u64(const uint8_t *slot);
+/* An integer of 1, 2, 4 or 8 bytes. */
+uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign);
+/* How many bytes the UTF-8 character at `at` has; 0 if it is none. */
+uint32_t utf8_length(const unsigned char *at, uint32_t left);
+/* Text that comes from what is traced: on a terminal, without what would drive it. */
+void traced_text(const struct session *, struct buffer *, const char *text, size_t n);
 void integer_text(struct buffer *, uint64_t v, bool sign);
 void value_text(struct session *, struct buffer *, const struct type *, const uint8_t *slot);
 /* What stands between a map's brackets: a tuple loses its parentheses. */
@@ -39,6 +50,8 @@ void format_text(struct session *, struct buffer *, struct str fmt, const struct
 /* ---- hist.c ----------------------------------------------------------------------------- */
 
 /* The rows of a log2 or linear histogram, from the first to the last that is not empty. */
+/* The first and last bucket that are not empty. False: all are. */
+bool hist_range(const struct map *, const uint64_t *buckets, uint32_t *first, uint32_t *last);
 void hist_text(struct buffer *, const struct map *, const uint64_t *buckets, uint64_t div);
 
 /* ---- agg.c: reading maps ---------------------------------------------------------------- */
@@ -52,6 +65,8 @@ void snapshot_sort(struct snapshot *);
 int snapshot_read(struct session *, const struct map *);
 const uint8_t *snapshot_key(const struct snapshot *, uint32_t i);
 const uint64_t *snapshot_value(const struct snapshot *, uint32_t i);
+/* The number that an aggregation's (or an integer map's) words come to; of stats the average. */
+uint64_t agg_number(const struct map *, const uint64_t *value);
 /* v / by as a map of this signedness has it, without overflow; by 0: 0. */
 uint64_t agg_divide(uint64_t v, uint64_t by, bool sign);
 

@@ -85,7 +85,7 @@ void session_init(struct session *s, struct image *image)
 	int ncpus = libbpf_num_possible_cpus();
 	struct buffer *const buffers[] = {
 		&s->text,	   &s->scratch,	       &s->raw_keys,	       &s->raw_values,
-		&s->snapshot.keys, &s->snapshot.values, &s->snapshot.elements,
+		&s->snapshot.keys, &s->snapshot.values, &s->snapshot.elements, &s->json,
 	};
 
 	*s = (struct session){ .image = image, .out = stdout, .err = stderr, .format = &out_text };

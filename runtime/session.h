@@ -58,6 +58,7 @@ struct session {
 	FILE *out;
 	FILE *err;         /* where trouble is reported while running */
 	const struct out *format;
+	bool terminal;     /* output goes to one: it must not obey what is traced */
 
 	bool done;         /* the script called exit() */
 	int exit_status;
@@ -72,6 +73,8 @@ struct session {
 	/* Private to the printing half. */
 	struct arena arena;
 	struct buffer text;      /* the output of one event or map */
+	struct buffer json;      /* the same as JSON */
+	bool compact;            /* keys as JSON has them: no blanks between their members */
 	struct buffer scratch;   /* a strftime format */
 	struct buffer raw_keys, raw_values; /* what the kernel hands out, before merging */
 	struct snapshot snapshot;

@@ -40,13 +40,61 @@ void integer_text(struct buffer *b, uint64_t v, bool sign)
 	buffer_bytes(b, at, (size_t)(digits + sizeof digits - at));
 }
 
+uint32_t utf8_length(const unsigned char *at, uint32_t left)
+{
+	uint32_t n = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : *at < 0xf5 ? 4 : 0;
+
+	if (n > left || (*at == 0xe0 && n && at[1] < 0xa0) || (*at == 0xed && n && at[1] > 0x9f) ||
+	    (*at == 0xf0 && n && at[1] < 0x90) || (*at == 0xf4 && n && at[1] > 0x8f))
+		return 0;
+	for (uint32_t i = 1; i < n; i++)
+		if (at[i] >> 6 != 2)
+			return 0;
+	return n;
+}
+
+static void hex_byte(struct buffer *b, uint8_t c)
+{
+	static const char digit[] = "0123456789abcdef";
+	char hex[4] = { '\\', 'x', digit[c >> 4], digit[c & 15] };
+
+	buffer_bytes(b, hex, 4);
+}
+
+/* Would a terminal obey this character? (0xc2 begins those that 8-bit terminals take for controls.) */
+static bool is_control(const uint8_t *at, uint32_t length)
+{
+	return !length || (*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f ||
+	       (*at == 0xc2 && at[1] < 0xa0);
+}
+
+void traced_text(const struct session *s, struct buffer *b, const char *text, size_t n)
+{
+	const uint8_t *at = (const uint8_t *)text, *end = at + n;
+
+	if (!s->terminal) {
+		buffer_bytes(b, text, n);
+		return;
+	}
+	while (at < end) {
+		uint32_t length = utf8_length(at, (uint32_t)(end - at));
+
+		if (is_control(at, length)) {
+			hex_byte(b, *at++);
+		} else {
+			buffer_bytes(b, at, length);
+			at += length;
+		}
+	}
+}
+
 /* A string without its NUL was cut, and says so. */
 static void string_text(const struct session *s, struct buffer *b, const uint8_t *bytes,
 			uint32_t capacity)
 {
 	size_t n = strnlen((const char *)bytes, capacity);
 
-	buffer_bytes(b, bytes, n);
+	traced_text(s, b, (const char *)bytes, n);
 	if (n == capacity && n)
 		buffer_str(b, s->image->config.str_trunc_trailer);
 }
@@ -56,13 +104,13 @@ static void bytes_text(struct buffer *b, const uint8_t *bytes, size_t n, char va
 	static const char digit[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < n; i++) {
-		char hex[4] = { '\\', 'x', digit[bytes[i] >> 4], digit[bytes[i] & 15] };
+		char hex[2] = { digit[bytes[i] >> 4], digit[bytes[i] & 15] };
 
 		if (variant == 'h') {
 			buffer_bytes(b, i ? " " : "", i ? 1 : 0);
-			buffer_bytes(b, hex + 2, 2);
+			buffer_bytes(b, hex, 2);
 		} else if (variant == 'x' || bytes[i] < 0x20 || bytes[i] > 0x7e) {
-			buffer_bytes(b, hex, 4);
+			hex_byte(b, bytes[i]);
 		} else {
 			buffer_char(b, (char)bytes[i]);
 		}
@@ -146,7 +194,7 @@ void time_text(struct session *s, struct buffer *b, struct str fmt, int64_t wall
 
 /* ---- C's layout: arrays and structs ----------------------------------------------------- */
 
-static uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign)
+uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign)
 {
 	uint8_t u8;
 	uint16_t u16;
@@ -223,19 +271,26 @@ static void members_text(struct session *s, struct buffer *b, const struct type 
 			 const uint8_t *slot)
 {
 	for (uint32_t i = 0; i < t->nfields; i++) {
-		buffer_bytes(b, ", ", i ? 2 : 0);
+		buffer_bytes(b, ", ", !i ? 0 : s->compact ? 1 : 2);
 		value_text(s, b, t->fields[i].type, slot + t->fields[i].offset);
 	}
+}
+
+/* "{ .a = 1, .b = 2 }", or "{.a=1,.b=2}" */
+static void name_text(const struct session *s, struct buffer *b, struct str name, uint32_t i)
+{
+	buffer_char(b, i ? ',' : '{');
+	buffer_printf(b, s->compact ? ".%.*s=" : " .%.*s = ", STR_ARG(name));
 }
 
 static void record_text(struct session *s, struct buffer *b, const struct type *t,
 			const uint8_t *slot)
 {
 	for (uint32_t i = 0; i < t->nfields; i++) {
-		buffer_printf(b, "%s.%.*s = ", i ? ", " : "{ ", STR_ARG(t->fields[i].name));
+		name_text(s, b, t->fields[i].name, i);
 		value_text(s, b, t->fields[i].type, slot + t->fields[i].offset);
 	}
-	buffer_bytes(b, " }", 2);
+	buffer_str(b, s->compact ? STR("}") : STR(" }"));
 }
 
 static void tuple_text(struct session *s, struct buffer *b, const struct type *t,
@@ -436,12 +491,13 @@ static void print_text(struct print *p, const struct conversion *c, const struct
 	pad(p->b, c, from);
 }
 
-static void print_char(struct buffer *b, const struct conversion *c, uint64_t v)
+static void print_char(const struct print *p, const struct conversion *c, uint64_t v)
 {
-	size_t from = b->n;
+	size_t from = p->b->n;
+	char byte = (char)v;
 
-	buffer_char(b, (char)v);
-	pad(b, c, from);
+	traced_text(p->s, p->b, &byte, 1);
+	pad(p->b, c, from);
 }
 
 /* False: there is no argument for it. */
@@ -466,7 +522,7 @@ static bool print_arg(struct print *p, struct conversion *c)
 	if (c->conv == 's' || c->conv == 'r' || !type_is_scalar(t)) {
 		print_text(p, c, t, slot);
 	} else if (c->conv == 'c') {
-		print_char(p->b, c, load_u64(slot));
+		print_char(p, c, load_u64(slot));
 	} else {
 		if (c->conv == 'p') {
 			c->conv = 'x';

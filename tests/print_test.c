@@ -9,6 +9,7 @@
  *	ARG int64 -5                   type and a value
  *	SHORT 1                        the record lacks its last byte
  *	STATUS 3                       the exit status that must come of it
+ *	FORMAT json                    as -f has it
  *
  *	MAP @a (int64, string[8]) => sum int64       key's type, if any; aggregation or value's type
  *	ELEMENT -5 "x" => 7 2 | 8 1    a key, and its value on each CPU, in words as they lie in the
@@ -487,6 +488,8 @@ static void directive(struct test *t, const char *at)
 		take_value(t, &at, type, &t->data);
 	} else if (take(&at, "SHORT "))
 		t->cut = (uint32_t)take_number(&at);
+	else if (take(&at, "FORMAT "))
+		t->s.format = out_find(at);
 	else if (take(&at, "STATUS "))
 		t->status = (int)take_number(&at);
 	else if (take(&at, "MAP "))
