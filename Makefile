@@ -24,7 +24,8 @@ SRC = \
 	codegen/build_event.c codegen/build_for.c codegen/build_map.c codegen/build_memory.c codegen/build_value.c \
 	codegen/disasm.c codegen/emit.c codegen/generate.c codegen/ir.c codegen/ir_dump.c \
 	codegen/ir_verify.c codegen/lower.c codegen/prune.c \
-	probes/attach.c probes/kprobe.c probes/special.c probes/timer.c probes/tracepoint.c \
+	probes/attach.c probes/counter.c probes/kprobe.c probes/perf_event.c probes/rawtracepoint.c \
+	probes/special.c probes/timer.c probes/tracepoint.c probes/watchpoint.c \
 	runtime/agg.c runtime/child.c runtime/event.c runtime/hist.c runtime/list.c runtime/load.c \
 	runtime/loop.c runtime/maps.c runtime/options.c runtime/out_json.c runtime/out_text.c runtime/session.c \
 	runtime/value.c
@@ -57,7 +58,7 @@ PRINT_TEST = $(B)/tests/print_test
 CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
 	tests/cases/list.txt
 RUN_CASES = tests/cases/run.txt tests/cases/json.txt
-ROOT_CASES = $(RUN_CASES) tests/root/run.txt
+ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \

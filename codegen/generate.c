@@ -63,7 +63,7 @@ static void filter_pid(struct build *b)
 	struct place nowhere = { 0 };
 	ref same;
 
-	if (b->s->pid < 0 || b->ap->kind->timer || b->ap->kind->provides & IS_SPECIAL)
+	if (b->s->pid < 0 || b->ap->kind->own_filter || b->ap->kind->provides & IS_SPECIAL)
 		return;
 	same = ir_append(b->fn, OP_EQ, build_pid(b, NULL, nowhere), ir_const(b->fn, b->s->pid), 0, 8);
 	ir_branch(b->fn, same, go, stop);
@@ -214,7 +214,7 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 	for (uint32_t i = 0; i < p->points.n; i++) {
 		struct attach_point *ap = &p->points.v[i];
 
-		image->has_timers_or_probes |= !(ap->kind->provides & IS_SPECIAL);
+		image->has_timers_or_probes |= ap->kind->waits || !(ap->kind->provides & IS_SPECIAL);
 		if (!p->per_target && ap->targets.n) {
 			if (!make_program(s, image, p, ap, ap->targets.v, ap->targets.n, d))
 				return false;

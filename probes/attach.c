@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the probe kinds share: the table of kinds, the making of targets, and perf events.
- *
- * Tracepoints, kprobes and timers are all perf events with a program on them. Since Linux 5.15 a
- * BPF link can tie the two; before that an ioctl does. Either way what is kept is one file
- * descriptor, and closing it detaches. (A link holds its event: the event's own descriptor goes.)
+ * What the probe kinds share: the table of kinds, and the making of targets.
  */
-#include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "codegen/image.h"
@@ -91,7 +83,7 @@ bool attach_listed(struct str pattern, const char *name)
 
 /* ---- attaching -------------------------------------------------------------------------- */
 
-static const char *common_reason(int error)
+const char *attach_reason(int error)
 {
 	switch (error) {
 	case EACCES:
@@ -106,65 +98,9 @@ static const char *common_reason(int error)
 	}
 }
 
-static int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu)
+void attach_keep(struct links *links, int fd, const struct prog *prog, const struct target *t)
 {
-	attr->size = sizeof *attr;
-	attr->disabled = 1;
-	return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
-/* The descriptor that now holds both, or -1. What the ioctl says is the better reason: the link
- * call fails on old kernels whatever the program. */
-static int bind_program(int perf_fd, int prog_fd)
-{
-	int fd = bpf_link_create(prog_fd, perf_fd, BPF_PERF_EVENT, NULL);
-
-	if (fd < 0 && ioctl(perf_fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0)
-		return -1;
-	if (ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {
-		int error = errno;
-
-		if (fd >= 0)
-			close(fd);
-		errno = error;
-		return -1;
-	}
-	return fd < 0 ? perf_fd : fd;
-}
-
-static const char *program_reason(struct arena *a, int error)
-{
-	if (error == E2BIG)
-		return "too many programs are attached to it already";
-	if (error == EEXIST)
-		return "the event has a program already";
-	return arena_printf(a, "the kernel does not take the program there: %s", strerror(error));
-}
-
-int attach_perf(struct perf_event_attr *attr, pid_t pid, int cpu, int prog_fd,
-		const struct prog *prog, const struct target *t, struct links *links, bool *refused)
-{
-	int perf_fd = perf_open(attr, pid, cpu), fd, error;
-
-	links->why = NULL;
-	*refused = perf_fd < 0;
-	if (perf_fd < 0) {
-		error = errno;
-		links->why = common_reason(error);
-		return -error;
-	}
-	fd = bind_program(perf_fd, prog_fd);
-	error = errno;
-	if (fd != perf_fd)
-		close(perf_fd);
-	if (fd < 0) {
-		links->why = common_reason(error);
-		if (!links->why)
-			links->why = program_reason(links->arena, error);
-		return -error;
-	}
 	*vec_push(links->arena, &links->list) = (struct link){ fd, prog->probe, t };
-	return 0;
 }
 
 void attach_undo(struct links *links, uint32_t n)

@@ -225,6 +225,12 @@ static ref arg_kprobe(struct build *b, const struct target *t, int n)
 	return arch->breakpoint ? build_add(b, ip, build_const(b, -(int64_t)arch->breakpoint)) : ip;
 }
 
+static uint32_t count_kprobe(const struct target *t)
+{
+	(void)t;
+	return arch_host()->nargs;
+}
+
 static ref arg_kretprobe(struct build *b, const struct target *t, int n)
 {
 	return n == -1 ? build_ctx_load(b, arch_host()->retval, 8, false)
@@ -315,28 +321,18 @@ static int by_text(const void *x, const void *y)
 }
 
 /* Never with arguments: the functions' types are not known. */
-static uint32_t list_functions(struct arena *a, const char *kind, struct str pattern, FILE *out)
+static uint32_t list_functions(const struct probe_kind *kind, struct arena *a, struct str pattern,
+			       bool verbose, FILE *out)
 {
 	struct listing l = { .arena = a, .pattern = pattern };
 
+	(void)verbose;
 	tracefs_functions(a, STR("*"), list_one, &l);
 	if (l.names.n)
 		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
 	for (uint32_t i = 0; i < l.names.n; i++)
-		fprintf(out, "%s:%s\n", kind, l.names.v[i]);
+		fprintf(out, "%s:%s\n", kind->name, l.names.v[i]);
 	return l.names.n;
-}
-
-static uint32_t list_kprobes(struct arena *a, struct str pattern, bool verbose, FILE *out)
-{
-	(void)verbose;
-	return list_functions(a, "kprobe", pattern, out);
-}
-
-static uint32_t list_kretprobes(struct arena *a, struct str pattern, bool verbose, FILE *out)
-{
-	(void)verbose;
-	return list_functions(a, "kretprobe", pattern, out);
 }
 
 const struct probe_kind probe_kprobe = {
@@ -348,8 +344,9 @@ const struct probe_kind probe_kprobe = {
 	.parse = parse_kprobe,
 	.expand = expand_kprobe,
 	.arg = arg_kprobe,
+	.arg_count = count_kprobe,
 	.attach = attach_kprobe,
-	.list = list_kprobes,
+	.list = list_functions,
 };
 
 const struct probe_kind probe_kretprobe = {
@@ -362,5 +359,5 @@ const struct probe_kind probe_kretprobe = {
 	.expand = expand_kprobe,
 	.arg = arg_kretprobe,
 	.attach = attach_kprobe,
-	.list = list_kretprobes,
+	.list = list_functions,
 };

@@ -17,7 +17,6 @@ struct script;
 struct build;
 struct prog;
 struct perf_event_attr;
-struct prog;
 typedef uint32_t ref;
 
 /* One concrete thing to attach to: what an attach point is after wildcards are expanded. */
@@ -46,7 +45,7 @@ enum provides {
 	HAS_RETVAL = 2,
 	HAS_FUNC = 4,
 	HAS_ARGS = 8,    /* args.field */
-	IS_SPECIAL = 16, /* BEGIN, END: run by hand, never attached */
+	IS_SPECIAL = 16, /* BEGIN, END, self: run by hand, never attached */
 };
 
 /* What the run-time face keeps: file descriptors whose closing detaches. */
@@ -60,6 +59,7 @@ struct links {
 	VEC(struct link) list;
 	struct arena *arena;
 	pid_t pid;               /* -p: what timers sample; -1: everything */
+	pid_t child;             /* -c: the command's; 0: there is none */
 	const char *why;         /* set by a failing attach(): one clause, in the arena; NULL: strerror */
 };
 
@@ -69,7 +69,8 @@ struct probe_kind {
 	const char *form;        /* what a whole attach point looks like, for errors: "kprobe:FUNCTION" */
 	enum bpf_prog_type type;
 	uint32_t provides;       /* enum provides */
-	bool timer;              /* runs on a clock: counts as something to wait for, has no function */
+	bool waits;              /* special, but it may come at any time */
+	bool own_filter;         /* -p is its own affair, or none: no check in the program */
 	/* Checks the attach point's parts; reports and returns false if they make no sense. */
 	bool (*parse)(struct script *, struct attach_point *);
 	/* Adds targets. None added: the target is missing (the caller warns or reports; *why may say
@@ -79,11 +80,14 @@ struct probe_kind {
 	const struct type *(*args)(struct script *, struct target *);
 	/* Generates argN (n >= 0) or retval (n == -1) or the probed function's address (n == -2). */
 	ref (*arg)(struct build *, const struct target *, int n);
+	/* How many argN there are at most. */
+	uint32_t (*arg_count)(const struct target *);
 	/* Attaches a loaded program: 0 and new links, or -errno (and links->why). */
 	int (*attach)(int prog_fd, const struct prog *, const struct target *, struct links *);
 	/* Lists "kind:..." names that match the pattern (after the kind's name), with arguments if
 	 * verbose. Returns how many. */
-	uint32_t (*list)(struct arena *, struct str pattern, bool verbose, FILE *);
+	uint32_t (*list)(const struct probe_kind *, struct arena *, struct str pattern, bool verbose,
+			 FILE *);
 };
 
 extern const struct probe_kind *const probe_kinds[];
@@ -103,12 +107,26 @@ struct target *attach_target(struct script *, struct attach_point *, const char 
 	PRINTF(3, 4);
 /* Does a listing want this name? An empty pattern wants all. */
 bool attach_listed(struct str pattern, const char *name);
+
+/* What errors mean that are the same with all kinds; NULL: nothing special. */
+const char *attach_reason(int error);
+/* One more link. */
+void attach_keep(struct links *, int fd, const struct prog *, const struct target *);
+/* Takes back the links made since there were n. */
+void attach_undo(struct links *, uint32_t n);
+
+/* ---- perf_event.c: for probes/ only ----------------------------------------------------- */
+
 /* Opens the perf event for one process and CPU (-1: any) and puts the program on it. 0 and one more
  * link; or -errno, with links->why set for what is the same with all kinds. *refused tells that it
  * was the event that the kernel refused, not the program. */
 int attach_perf(struct perf_event_attr *, pid_t pid, int cpu, int prog_fd, const struct prog *,
 		const struct target *, struct links *, bool *refused);
-/* Takes back the links made since there were n. */
-void attach_undo(struct links *, uint32_t n);
+/* The same for an event that counts or samples: on every CPU, or in all threads of a process (pid > 0)
+ * and those to come. */
+int attach_sampler(const struct perf_event_attr *, pid_t pid, int prog_fd, const struct prog *,
+		   const struct target *, struct links *, bool *refused);
+/* A CPU that is online. */
+int first_cpu(struct arena *);
 
 #endif

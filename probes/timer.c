@@ -8,16 +8,12 @@
  * Both are perf's software event cpu-clock, an hrtimer that fires in interrupt context. The kernel
  * lets it go no faster than every 10 us. A target's number is the period in ns, or Hz.
  *
- * With -p, profile samples that process alone: cpu-clock then counts its threads' own CPU time, one
- * event for each thread there is, inherited by the threads to come.
+ * With -p, profile samples that process alone: cpu-clock then counts its threads' own CPU time.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "codegen/image.h"
 #include "lexer/lexer.h"
 #include "sema/script.h"
 #include "target/target.h"
@@ -153,135 +149,40 @@ static int explain(int error, bool refused, const struct target *t, struct links
 	return error;
 }
 
-/* "0-3,5" -> the first CPU at or after `from`; -1: there is none. */
-static int next_cpu(const char *list, int from)
-{
-	while (*list) {
-		char *end;
-		long first = strtol(list, &end, 10), last = first;
-
-		if (end == list)
-			break;
-		if (*end == '-')
-			last = strtol(end + 1, &end, 10);
-		if (last >= from)
-			return first > from ? (int)first : from;
-		list = *end == ',' ? end + 1 : end;
-	}
-	return -1;
-}
-
-static const char *online_cpus(struct arena *a)
-{
-	struct str list = target_read(a, "/sys/devices/system/cpu/online");
-
-	return list.len ? str_dup(a, list) : "0";
-}
-
 static int attach_interval(int prog_fd, const struct prog *prog, const struct target *t,
 			   struct links *links)
 {
 	struct perf_event_attr attr = clock_event(t);
-	int cpu = next_cpu(online_cpus(links->arena), 0);
 	bool refused;
+	int error = attach_perf(&attr, -1, first_cpu(links->arena), prog_fd, prog, t, links, &refused);
 
-	return explain(attach_perf(&attr, -1, cpu, prog_fd, prog, t, links, &refused), refused, t,
-		       links);
-}
-
-static int attach_cpus(int prog_fd, const struct prog *prog, const struct target *t,
-		       struct links *links)
-{
-	const char *online = online_cpus(links->arena);
-	bool refused;
-
-	for (int cpu = 0; (cpu = next_cpu(online, cpu)) >= 0; cpu++) {
-		struct perf_event_attr attr = clock_event(t);
-		int error = attach_perf(&attr, -1, cpu, prog_fd, prog, t, links, &refused);
-
-		/* A CPU may go offline meanwhile. */
-		if (error && !(error == -ENODEV && refused))
-			return explain(error, refused, t, links);
-	}
-	return 0;
-}
-
-/* A thread's event must also serve the threads it starts, but not the processes: inherit_thread
- * says so since Linux 5.13. Before that new threads go without. */
-static int attach_thread(pid_t tid, int prog_fd, const struct prog *prog, const struct target *t,
-			 struct links *links)
-{
-	struct perf_event_attr attr = clock_event(t);
-	bool refused;
-	int error;
-
-	attr.inherit = attr.inherit_thread = 1;
-	error = attach_perf(&attr, tid, -1, prog_fd, prog, t, links, &refused);
-	if (error == -EINVAL && refused) {
-		attr = clock_event(t);
-		error = attach_perf(&attr, tid, -1, prog_fd, prog, t, links, &refused);
-	}
-	/* It may have ended since it was listed. */
-	return error == -ESRCH && refused ? 0 : explain(error, refused, t, links);
-}
-
-static int attach_process(int prog_fd, const struct prog *prog, const struct target *t,
-			  struct links *links)
-{
-	DIR *tasks = opendir(target_path(links->arena,
-					 arena_printf(links->arena, "/proc/%d/task", links->pid)));
-	uint32_t before = links->list.n;
-	struct dirent *e;
-	int error = 0;
-
-	while (tasks && !error && (e = readdir(tasks)))
-		if (atoi(e->d_name) > 0)
-			error = attach_thread(atoi(e->d_name), prog_fd, prog, t, links);
-	if (tasks)
-		closedir(tasks);
-	if (error || links->list.n > before)
-		return error;
-	links->why = arena_printf(links->arena, "there is no process %d", links->pid);
-	return -ESRCH;
+	return explain(error, refused, t, links);
 }
 
 static int attach_profile(int prog_fd, const struct prog *prog, const struct target *t,
 			  struct links *links)
 {
-	uint32_t before = links->list.n;
-	int error = links->pid > 0 ? attach_process(prog_fd, prog, t, links)
-				   : attach_cpus(prog_fd, prog, t, links);
+	struct perf_event_attr attr = clock_event(t);
+	bool refused;
+	int error = attach_sampler(&attr, links->pid, prog_fd, prog, t, links, &refused);
 
-	if (error)
-		attach_undo(links, before);
-	return error;
+	return explain(error, refused, t, links);
 }
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
-static uint32_t list_units(const char *kind, struct str pattern, FILE *out)
+static uint32_t list_units(const struct probe_kind *kind, struct arena *a, struct str pattern,
+			   bool verbose, FILE *out)
 {
 	static const char *const units[] = { "hz:", "ms:", "s:", "us:" };
 	uint32_t n = 0;
 
+	(void)a;
+	(void)verbose;
 	for (size_t i = 0; i < LEN(units); i++)
 		if (attach_listed(pattern, units[i]))
-			n += fprintf(out, "%s:%s\n", kind, units[i]) > 0;
+			n += fprintf(out, "%s:%s\n", kind->name, units[i]) > 0;
 	return n;
-}
-
-static uint32_t list_interval(struct arena *a, struct str pattern, bool verbose, FILE *out)
-{
-	(void)a;
-	(void)verbose;
-	return list_units("interval", pattern, out);
-}
-
-static uint32_t list_profile(struct arena *a, struct str pattern, bool verbose, FILE *out)
-{
-	(void)a;
-	(void)verbose;
-	return list_units("profile", pattern, out);
 }
 
 const struct probe_kind probe_interval = {
@@ -289,11 +190,11 @@ const struct probe_kind probe_interval = {
 	.alias = "i",
 	.form = "interval:UNIT:NUMBER (interval:s:1) or interval:DURATION (interval:100ms)",
 	.type = BPF_PROG_TYPE_PERF_EVENT,
-	.timer = true,
+	.own_filter = true,
 	.parse = parse_timer,
 	.expand = expand_timer,
 	.attach = attach_interval,
-	.list = list_interval,
+	.list = list_units,
 };
 
 const struct probe_kind probe_profile = {
@@ -301,9 +202,9 @@ const struct probe_kind probe_profile = {
 	.alias = "p",
 	.form = "profile:UNIT:NUMBER (profile:hz:99) or profile:DURATION (profile:1ms)",
 	.type = BPF_PROG_TYPE_PERF_EVENT,
-	.timer = true,
+	.own_filter = true,
 	.parse = parse_timer,
 	.expand = expand_timer,
 	.attach = attach_profile,
-	.list = list_profile,
+	.list = list_units,
 };

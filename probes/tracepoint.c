@@ -374,12 +374,14 @@ static void list_one(void *ctx, const char *category, const char *event)
 }
 
 /* With a colon the pattern says where to look; without, all names are compared whole. */
-static uint32_t list_tracepoints(struct arena *a, struct str pattern, bool verbose, FILE *out)
+static uint32_t list_tracepoints(const struct probe_kind *kind, struct arena *a, struct str pattern,
+				 bool verbose, FILE *out)
 {
 	const char *colon = pattern.len ? memchr(pattern.s, ':', pattern.len) : NULL;
 	struct listing l = { .verbose = verbose, .out = out };
 	struct str category = STR("*"), event = STR("*");
 
+	(void)kind;
 	if (colon) {
 		category = (struct str){ pattern.s, (uint32_t)(colon - pattern.s) };
 		event = (struct str){ colon + 1, pattern.len - category.len - 1 };

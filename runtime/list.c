@@ -30,7 +30,7 @@ int list_probes(const char *pattern, bool verbose)
 		}
 	for (uint32_t i = 0; i < probe_kind_count; i++)
 		if (kind_wanted(probe_kinds[i], kind))
-			n += probe_kinds[i]->list(&arena, rest, verbose, stdout);
+			n += probe_kinds[i]->list(probe_kinds[i], &arena, rest, verbose, stdout);
 	arena_free(&arena);
 	if (n)
 		return 0;

@@ -19,12 +19,15 @@
 
 enum { AT_ONCE = 4096 };
 
-static volatile sig_atomic_t interrupted; /* a signal handler has no other way to speak */
+/* A signal handler has no other way to speak. */
+static volatile sig_atomic_t interrupted, called;
 
 /* SIGCHLD only ends the wait; who ended is asked there. */
 static void note_signal(int number)
 {
-	if (number != SIGCHLD)
+	if (number == SIGUSR1)
+		called = 1;
+	else if (number != SIGCHLD)
 		interrupted = 1;
 }
 
@@ -68,22 +71,33 @@ void loop_drain(struct session *s)
 
 /* ---- waiting ---------------------------------------------------------------------------- */
 
-/* Blocks the signals that end tracing; *waiting is the mask under which they come through. */
-static void hold_signals(sigset_t *waiting)
+/* Does the script want to know of signals? */
+static bool listens(const struct image *image)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD };
+	for (uint32_t i = 0; i < image->progs.n; i++)
+		if (image->progs.v[i].kind->waits)
+			return true;
+	return false;
+}
+
+/* Blocks the signals that end tracing, and SIGUSR1 if the script has a probe for it; s->waiting is
+ * the mask under which they come through. */
+void loop_signals(struct session *s)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1 };
 	struct sigaction action = { .sa_handler = note_signal };
+	size_t n = LEN(numbers) - !listens(s->image);
 	sigset_t held;
 
 	sigemptyset(&held);
-	for (size_t i = 0; i < LEN(numbers); i++) {
+	for (size_t i = 0; i < n; i++) {
 		sigaddset(&held, numbers[i]);
 		sigaction(numbers[i], &action, NULL);
 	}
 	sigprocmask(SIG_BLOCK, &held, NULL);
-	sigprocmask(SIG_BLOCK, NULL, waiting);
-	for (size_t i = 0; i < LEN(numbers); i++)
-		sigdelset(waiting, numbers[i]);
+	sigprocmask(SIG_BLOCK, NULL, &s->waiting);
+	for (size_t i = 0; i < n; i++)
+		sigdelset(&s->waiting, numbers[i]);
 }
 
 static bool watch(int epoll, int fd)
@@ -130,15 +144,20 @@ static bool exit_noted(struct session *s)
 	return false;
 }
 
-void loop_signals(struct session *s)
+/* One run of the script's `self` probes for all signals since the last. False: said why. */
+static bool answer(struct loaded *l)
 {
-	hold_signals(&s->waiting);
+	if (!called)
+		return true;
+	called = 0;
+	return run_special(l, "self");
 }
 
-bool loop(struct session *s, struct child *child, pid_t pid)
+bool loop(struct loaded *l, struct child *child, pid_t pid)
 {
+	struct session *s = l->session;
 	int epoll = epoll_create1(EPOLL_CLOEXEC), process = -1;
-	bool ended = false;
+	bool ended = false, fine = true;
 
 	if (epoll < 0 || (s->ring && !watch(epoll, ring_buffer__epoll_fd(s->ring)))) {
 		fprintf(stderr, "xbt: error: can't wait for events: %s\n", strerror(errno));
@@ -146,13 +165,14 @@ bool loop(struct session *s, struct child *child, pid_t pid)
 	}
 	if (pid >= 0)
 		process = watch_process(epoll, pid);
-	while (!s->done && !interrupted && !ended) {
+	while (fine && !s->done && !interrupted && !ended) {
 		struct epoll_event e = { 0 };
 		int n = epoll_pwait(epoll, &e, 1, s->at_once >= AT_ONCE ? 0 : -1, &s->waiting);
 
 		if (n > 0 && e.data.fd == process)
 			ended = true;
 		ended |= child_ended(child);
+		fine = answer(l);
 		consume(s);
 		s->done |= exit_noted(s);
 		if (ferror(s->out))
@@ -161,5 +181,5 @@ bool loop(struct session *s, struct child *child, pid_t pid)
 	if (process >= 0)
 		close(process);
 	close(epoll);
-	return true;
+	return fine;
 }

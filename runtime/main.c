@@ -156,7 +156,7 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 	if (!s->done)
 		say_attached(l, o);
 	child_release(child);
-	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(s, child, o->pid))
+	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(l, child, o->pid))
 		return false;
 	report(l);
 	return true;
@@ -188,7 +188,9 @@ static int run(struct image *image, const struct options *o, FILE *out)
 	l.diag = (struct diag){ .arena = &session.arena, .source = &image->source,
 				.no_warnings = o->no_warnings };
 	loop_signals(&session);
-	fine = (!o->command || child_start(&child, &session.arena, o->command)) && trace(&l, &child, o);
+	fine = !o->command || child_start(&child, &session.arena, o->command);
+	l.links.child = child.pid;
+	fine = fine && trace(&l, &child, o);
 	child_stop(&child);
 	loop_close(&session);
 	unload(&l);

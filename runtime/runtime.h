@@ -25,7 +25,7 @@ bool load(struct loaded *);
 /* Attaches everything but BEGIN and END. False: a probe has nothing attached. */
 bool attach(struct loaded *);
 void detach(struct loaded *);
-/* Runs the programs of a special probe: "begin" or "end". */
+/* Runs the programs of a special probe: "begin", "end" or "self". */
 bool run_special(struct loaded *, const char *kind);
 void unload(struct loaded *);
 /* Firings that the kernel did not run our programs for, as far as it counts them. */
@@ -47,11 +47,11 @@ void child_stop(struct child *);
 
 /* ---- loop.c ----------------------------------------------------------------------------- */
 
-/* Handles events until the script exits, a signal comes, or the child or process `pid` ends. */
-bool loop(struct session *, struct child *, pid_t pid);
+/* Handles events and calls until the script exits, a signal comes, or the child or process `pid` ends. */
+bool loop(struct loaded *, struct child *, pid_t pid);
 /* What is in the ring buffer by now. */
 void loop_drain(struct session *);
-/* Holds SIGINT, SIGTERM, SIGHUP and SIGCHLD back until the loop waits. */
+/* Holds signals back until the loop waits. */
 void loop_signals(struct session *);
 bool loop_open(struct session *);
 void loop_close(struct session *);

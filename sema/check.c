@@ -89,16 +89,32 @@ void check_map_read(struct checker *c, struct node *n)
 /* ---- builtin words ---------------------------------------------------------------------- */
 
 static const struct { enum builtin_id id; uint32_t needs; const char *where; } needs[] = {
-	{ B_argn, HAS_ARGN, "where a function is entered: kprobe" },
+	{ B_argn, HAS_ARGN, "where a function is entered (kprobe), and in rawtracepoint" },
 	{ B_retval, HAS_RETVAL, "where a function returns: kretprobe" },
 	{ B_func, HAS_FUNC, "in probes of functions: kprobe, kretprobe" },
 	{ B_args, HAS_ARGS, "in probes with named fields: tracepoint" },
 };
 
+static void check_argn(struct checker *c, struct node *n, int number)
+{
+	for (uint32_t i = 0; i < c->p->points.n; i++) {
+		struct attach_point *ap = &c->p->points.v[i];
+
+		for (uint32_t k = 0; k < ap->targets.n; k++) {
+			uint32_t count = ap->kind->arg_count(&ap->targets.v[k]);
+
+			if ((uint32_t)number < count)
+				continue;
+			FAIL(c, n, "arg-number", "%s has %u arguments at most: arg0 to arg%u",
+			     ap->targets.v[k].text, count, count ? count - 1 : 0);
+			return;
+		}
+	}
+}
+
 static void check_name(struct checker *c, struct node *n)
 {
 	const struct builtin *fn = n->name.fn;
-	int argn;
 
 	if (!fn)
 		return;
@@ -110,10 +126,8 @@ static void check_name(struct checker *c, struct node *n)
 			diag_hint(&c->s->diag, e, "it is available %s", needs[i].where);
 			return;
 		}
-	argn = builtin_argn(n->name.name);
-	if (fn->id == B_argn && argn >= (int)arch_host()->nargs)
-		FAIL(c, n, "arg-number", "a function's arguments in registers are arg0 to arg%u here",
-		     arch_host()->nargs - 1);
+	if (fn->id == B_argn)
+		check_argn(c, n, builtin_argn(n->name.name));
 }
 
 static void check_args_field(struct checker *c, struct node *n)

@@ -35,11 +35,24 @@ static struct str substitute(struct script *s, struct str spec, struct span at)
 	return str_of(arena_printf(&s->arena, "%s%.*s", out, (int)(spec.len - beg), spec.s + beg));
 }
 
+/* What bpftrace had once, or keeps for its own tests. */
+static const struct { const char *name, *hint; } gone[] = {
+	{ "asyncwatchpoint", "bpftrace dropped it; watchpoint:ADDRESS:LENGTH:MODE watches an address" },
+	{ "aw", "bpftrace dropped it; watchpoint:ADDRESS:LENGTH:MODE watches an address" },
+	{ "bench", "it is bpftrace's own, for measuring itself; BEGIN runs once" },
+	{ "test", "it is bpftrace's own, for testing itself; BEGIN runs once" },
+};
+
 static void unknown_kind(struct script *s, struct str name, struct span at)
 {
 	uint32_t e = diag_error(&s->diag, at, "probe-type", "unknown probe type '%.*s'", STR_ARG(name));
 	struct near near = { .wanted = name };
 
+	for (size_t i = 0; i < LEN(gone); i++)
+		if (str_is(name, gone[i].name)) {
+			diag_hint(&s->diag, e, "%s", gone[i].hint);
+			return;
+		}
 	for (uint32_t i = 0; i < probe_kind_count; i++)
 		str_near(&near, str_of(probe_kinds[i]->name));
 	if (near.best.len)
