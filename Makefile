@@ -14,20 +14,77 @@ CPPFLAGS_ALL = -std=c11 -D_GNU_SOURCE -I. -I$(B) $(CPPFLAGS)
 LIBS    = -lbpf -lelf -lz
 
 SRC = \
-	core/arena.c core/diag.c core/source.c core/str.c core/table.c \
-	target/arch.c target/features.c target/glob.c target/ksyms.c target/path.c target/tracefs.c \
-	lexer/number.c lexer/string.c \
+	core/arena.c \
+	core/diag.c \
+	core/source.c \
+	core/str.c \
+	core/table.c \
+	target/arch.c \
+	target/features.c \
+	target/glob.c \
+	target/ksyms.c \
+	target/names.c \
+	target/path.c \
+	target/tracefs.c \
+	lexer/number.c \
+	lexer/string.c \
 	parser/ast.c \
-	sema/builtins.c sema/check.c sema/check_call.c sema/check_statement.c sema/config.c sema/expand.c sema/format.c sema/infer.c sema/macro.c sema/parse.c \
-	sema/plan.c sema/resolve.c sema/type.c \
-	codegen/allocate.c codegen/build.c codegen/build_agg.c codegen/build_builtin.c \
-	codegen/build_event.c codegen/build_for.c codegen/build_map.c codegen/build_memory.c codegen/build_value.c \
-	codegen/disasm.c codegen/emit.c codegen/generate.c codegen/ir.c codegen/ir_dump.c \
-	codegen/ir_verify.c codegen/lower.c codegen/prune.c \
-	probes/attach.c probes/counter.c probes/kprobe.c probes/perf_event.c probes/rawtracepoint.c \
-	probes/special.c probes/timer.c probes/tracepoint.c probes/watchpoint.c \
-	runtime/agg.c runtime/child.c runtime/event.c runtime/hist.c runtime/list.c runtime/load.c \
-	runtime/loop.c runtime/maps.c runtime/options.c runtime/out_json.c runtime/out_text.c runtime/session.c \
+	sema/builtins.c \
+	sema/check.c \
+	sema/check_builtin.c \
+	sema/check_call.c \
+	sema/check_statement.c \
+	sema/config.c \
+	sema/constant.c \
+	sema/expand.c \
+	sema/format.c \
+	sema/infer.c \
+	sema/macro.c \
+	sema/parse.c \
+	sema/plan.c \
+	sema/resolve.c \
+	sema/type.c \
+	codegen/allocate.c \
+	codegen/build.c \
+	codegen/build_agg.c \
+	codegen/build_builtin.c \
+	codegen/build_const.c \
+	codegen/build_event.c \
+	codegen/build_for.c \
+	codegen/build_map.c \
+	codegen/build_memory.c \
+	codegen/build_text.c \
+	codegen/build_value.c \
+	codegen/disasm.c \
+	codegen/emit.c \
+	codegen/generate.c \
+	codegen/ir.c \
+	codegen/ir_dump.c \
+	codegen/ir_verify.c \
+	codegen/lower.c \
+	codegen/prune.c \
+	probes/attach.c \
+	probes/counter.c \
+	probes/kprobe.c \
+	probes/perf_event.c \
+	probes/rawtracepoint.c \
+	probes/special.c \
+	probes/timer.c \
+	probes/tracepoint.c \
+	probes/watchpoint.c \
+	runtime/agg.c \
+	runtime/child.c \
+	runtime/command.c \
+	runtime/event.c \
+	runtime/hist.c \
+	runtime/list.c \
+	runtime/load.c \
+	runtime/loop.c \
+	runtime/maps.c \
+	runtime/options.c \
+	runtime/out_json.c \
+	runtime/out_text.c \
+	runtime/session.c \
 	runtime/value.c
 GENERATED = $(B)/parser/grammar.c $(B)/lexer/lexer.c
 OBJ  = $(SRC:%.c=$(B)/%.o) $(GENERATED:.c=.o)
@@ -52,6 +109,21 @@ $(B)/lexer/lexer.c: lexer/lexer.l $(B)/parser/grammar.h
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
+# Names of system calls, as the C library's header has them for this machine.
+$(B)/target/names.o: $(B)/target/syscalls.h
+$(B)/target/syscalls.h:
+	@mkdir -p $(@D)
+	echo '#include <sys/syscall.h>' | $(CC) $(CPPFLAGS) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' > $@.new
+	mv $@.new $@
+
+# The macros that every script can call, as a string.
+$(B)/sema/macro.o: $(B)/sema/prelude.h
+$(B)/sema/prelude.h: sema/prelude.bt
+	@mkdir -p $(@D)
+	sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@.new
+	mv $@.new $@
+
 # ---- tests: each prints FAIL and skip lines and its sums ------------------------------------
 
 PRINT_TEST = $(B)/tests/print_test
@@ -62,7 +134,8 @@ ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
-	runtime/maps.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o core/arena.o \
+	runtime/maps.o runtime/command.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
+	target/path.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 
 # xbt with a kernel of its own, for BEGIN and END: tests/bpfvm.c.

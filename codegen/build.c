@@ -150,11 +150,10 @@ static void find_step(struct node *n, void *ctx)
 
 void build_condition(struct build *b, struct node *n, uint32_t then, uint32_t els)
 {
-	bool steps = false;
-	int64_t v;
+	bool steps = false, holds;
 
-	if (const_value(b->s, n, &v)) {
-		ir_jump(b->fn, v ? then : els);
+	if (const_condition(b->s, n, &holds)) {
+		ir_jump(b->fn, holds ? then : els);
 		return;
 	}
 	if (n->kind == N_UNARY && n->un.op == O_NOT) {

@@ -4,8 +4,6 @@
  */
 #include "codegen/builder.h"
 
-#include <string.h>
-
 build_function *const build_table[BUILTINS] = {
 #define BUILTIN(id, form, result, params, effect, doc) [B_##id] = build_##id,
 #include "sema/builtins.def"
@@ -39,14 +37,69 @@ static ref low_half(struct build *b, ref v)
 	ref build_##name(struct build *b, struct node *n __attribute__((unused)),                  \
 			 struct place to __attribute__((unused)))
 
-WORD(pid)
+/* struct bpf_pidns_info of the current task: pid and tgid, both 0 if it isn't in our namespace. */
+static ref namespace_id(struct build *b, uint64_t dev, uint64_t inode, int64_t member)
+{
+	struct place p = build_temp(b, &type_uint64);
+	ref args[] = { ir_const(b->fn, (int64_t)dev), ir_const(b->fn, (int64_t)inode),
+		       place_address(b, p), ir_const(b->fn, 8) };
+
+	ir_store(b->fn, p.base, p.off, ir_const(b->fn, 0), 8);
+	ir_call(b->fn, BPF_FUNC_get_ns_current_pid_tgid, 4, args);
+	return ir_load(b->fn, p.base, p.off + member, 4);
+}
+
+static bool wants_first(const struct node *n)
+{
+	return n->kind == N_CALL && builtin_word(n->call.fn, n->call.args) == 1;
+}
+
+static ref first_pid(struct build *b)
 {
 	return high_half(b, steady(b, BPF_FUNC_get_current_pid_tgid));
 }
 
-WORD(tid)
+static ref first_tid(struct build *b)
 {
 	return low_half(b, steady(b, BPF_FUNC_get_current_pid_tgid));
+}
+
+ref build_own_pid(struct build *b)
+{
+	uint64_t dev, inode;
+
+	return pid_namespace(&dev, &inode) ? namespace_id(b, dev, inode, 4) : first_pid(b);
+}
+
+ref build_pid(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return wants_first(n) ? first_pid(b) : build_own_pid(b);
+}
+
+ref build_tid(struct build *b, struct node *n, struct place to)
+{
+	uint64_t dev, inode;
+
+	(void)to;
+	return wants_first(n) || !pid_namespace(&dev, &inode) ? first_tid(b)
+							      : namespace_id(b, dev, inode, 0);
+}
+
+/* What the loader writes into the ledger. */
+WORD(cpid)
+{
+	return ledger_read(b, LEDGER_CPID, NULL);
+}
+
+WORD(numaid)
+{
+	return steady(b, BPF_FUNC_get_numa_node_id);
+}
+
+WORD(jiffies)
+{
+	return fresh(b, BPF_FUNC_jiffies64);
 }
 
 WORD(gid)
@@ -79,9 +132,22 @@ WORD(curtask)
 	return steady(b, BPF_FUNC_get_current_task);
 }
 
-WORD(nsecs)
+/* TAI by the kernel's clock came with 6.1; sw_tai adds what the difference was at the start. */
+ref build_nsecs(struct build *b, struct node *n, struct place to)
 {
-	return fresh(b, BPF_FUNC_ktime_get_boot_ns);
+	enum { BOOT, MONOTONIC, TAI, SW_TAI };
+
+	(void)to;
+	switch (n->kind == N_CALL ? builtin_word(n->call.fn, n->call.args) : BOOT) {
+	case MONOTONIC:
+		return fresh(b, BPF_FUNC_ktime_get_ns);
+	case TAI:
+		return fresh(b, BPF_FUNC_ktime_get_tai_ns);
+	case SW_TAI:
+		return build_add(b, fresh(b, BPF_FUNC_ktime_get_boot_ns), ledger_read(b, LEDGER_TAI, NULL));
+	default:
+		return fresh(b, BPF_FUNC_ktime_get_boot_ns);
+	}
 }
 
 WORD(elapsed)
@@ -102,12 +168,6 @@ WORD(comm)
 
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
 	ir_call(b->fn, BPF_FUNC_get_current_comm, 2, args);
-	return 0;
-}
-
-WORD(probe)
-{
-	build_literal(b, to, str_of(b->target->text));
 	return 0;
 }
 
@@ -135,33 +195,6 @@ WORD(args)
 
 /* ---- functions -------------------------------------------------------------------------- */
 
-ref build_ksym(struct build *b, struct node *n, struct place to)
-{
-	(void)to;
-	return build_value(b, n->call.args);
-}
-
-ref build_kaddr(struct build *b, struct node *n, struct place to)
-{
-	struct ksyms *ksyms = ksyms_open();
-	struct str name;
-	uint64_t address;
-	bool found;
-
-	(void)to;
-	literal_text(b->s, n->call.args, &name);
-	address = ksyms_address(ksyms, name, &found);
-	ksyms_close(ksyms);
-	return ir_const(b->fn, (int64_t)address);
-}
-
-/* The time stamp; its format is in its type. */
-ref build_strftime(struct build *b, struct node *n, struct place to)
-{
-	(void)to;
-	return build_value(b, n->call.args->next);
-}
-
 ref build_limit(struct build *b, ref v, uint32_t most)
 {
 	struct fork k;
@@ -174,16 +207,16 @@ ref build_limit(struct build *b, ref v, uint32_t most)
 	return fork_join(b, &k, ir_const(b->fn, most));
 }
 
-void build_read_string(struct build *b, enum space space, struct place to, ref size, ref address)
+ref build_read_string(struct build *b, enum space space, struct place to, ref size, ref address)
 {
 	ref args[] = { place_address(b, to), size, address };
 
-	ir_call(b->fn, space == SPACE_KERNEL ? BPF_FUNC_probe_read_kernel_str
-		: space == SPACE_USER ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_str, 3, args);
+	return ir_call(b->fn, space == SPACE_KERNEL ? BPF_FUNC_probe_read_kernel_str
+		       : space == SPACE_USER ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_str,
+		       3, args);
 }
 
-/* An address of the traced system: a number, or (arrays) where the array stands. */
-static ref address_of(struct build *b, struct node *n, enum space *space)
+ref build_address(struct build *b, struct node *n, enum space *space)
 {
 	*space = address_space(n->type);
 	if (!in_memory(n->type))
@@ -203,7 +236,7 @@ ref build_str(struct build *b, struct node *n, struct place to)
 		build_literal(b, to, literal_cut(b->s, arg, text));
 		return 0;
 	}
-	address = address_of(b, arg, &space);
+	address = build_address(b, arg, &space);
 	if (arg->next)
 		size = build_limit(b, build_value(b, arg->next), to.type->len);
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
@@ -217,7 +250,7 @@ ref build_buf(struct build *b, struct node *n, struct place to)
 	struct node *arg = n->call.args;
 	struct place data = { to.base, to.off + 8, to.type };
 	enum space space;
-	ref address = address_of(b, arg, &space), size = ir_const(b->fn, to.type->len);
+	ref address = build_address(b, arg, &space), size = ir_const(b->fn, to.type->len);
 	ref args[3];
 
 	if (arg->next)
@@ -242,6 +275,79 @@ ref build_strncmp(struct build *b, struct node *n, struct place to)
 	const_value(b->s, r->next, &most);
 	equal = build_string_equal(b, l, r, (uint64_t)most);
 	return ir_append(b->fn, OP_EQ, equal, ir_const(b->fn, 0), 0, 8);
+}
+
+/* Addresses of either space. */
+ref build_kptr(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return build_value(b, n->call.args);
+}
+
+ref build_uptr(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return build_value(b, n->call.args);
+}
+
+/* The kernel gives error numbers as addresses in the last page (include/linux/err.h). */
+ref build_is_err(struct build *b, struct node *n, struct place to)
+{
+	enum { ERRNO_MAX = 4095 };
+
+	(void)to;
+	return ir_append(b->fn, OP_ULE, ir_const(b->fn, -ERRNO_MAX), build_value(b, n->call.args), 0, 8);
+}
+
+ref build_bswap(struct build *b, struct node *n, struct place to)
+{
+	ref v = build_value(b, n->call.args);
+
+	(void)to;
+	return n->type->size == 1 ? ir_append(b->fn, OP_EXT, v, 0, 0, 1)
+				  : ir_append(b->fn, OP_SWAP, v, 0, 0, (uint8_t)n->type->size);
+}
+
+/* ---- what changes the system ------------------------------------------------------------ */
+
+static ref signal_of(struct build *b, struct node *arg)
+{
+	struct str name;
+
+	return arg->kind == N_STRING && literal_text(b->s, arg, &name) ? ir_const(b->fn, signal_number(name))
+								       : build_value(b, arg);
+}
+
+ref build_signal(struct build *b, struct node *n, struct place to)
+{
+	ref args[] = { signal_of(b, n->call.args) };
+
+	(void)to;
+	return ir_call(b->fn, BPF_FUNC_send_signal, 1, args);
+}
+
+ref build_signal_thread(struct build *b, struct node *n, struct place to)
+{
+	ref args[] = { signal_of(b, n->call.args) };
+
+	(void)to;
+	return ir_call(b->fn, BPF_FUNC_send_signal_thread, 1, args);
+}
+
+ref build_override(struct build *b, struct node *n, struct place to)
+{
+	ref args[] = { b->ctx, build_value(b, n->call.args) };
+
+	(void)to;
+	return ir_call(b->fn, BPF_FUNC_override_return, 2, args);
+}
+
+/* ---- maps ------------------------------------------------------------------------------- */
+
+ref build_has_key(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return build_map_has(b, n->call.args);
 }
 
 ref build_delete(struct build *b, struct node *n, struct place to)

@@ -117,19 +117,31 @@ static void send(struct build *b, struct node *args, const struct type *tuple)
 	record_end(b, &r);
 }
 
-ref build_printf(struct build *b, struct node *n, struct place to)
+/* A format and its arguments, for the runtime to do something with the text. */
+static ref send_formatted(struct build *b, struct node *n, enum event_kind kind)
 {
-	struct event *e = new_event(b, n, EV_PRINTF);
+	struct event *e = new_event(b, n, kind);
 	struct node *args = n->call.args->next;
 	struct str fmt;
 
-	(void)to;
 	literal_text(b->s, n->call.args, &fmt);
 	e->fmt = str_of(str_dup(&b->s->arena, fmt));
 	e->args = tuple_of(b, args);
 	send(b, args, e->args);
 	return 0;
 }
+
+#define FORMATTED(name, kind)                                                                      \
+	ref build_##name(struct build *b, struct node *n, struct place to __attribute__((unused))) \
+	{                                                                                          \
+		return send_formatted(b, n, kind);                                                 \
+	}
+
+FORMATTED(printf, EV_PRINTF)
+FORMATTED(errorf, EV_ERRORF)
+FORMATTED(warnf, EV_WARNF)
+FORMATTED(cat, EV_CAT)
+FORMATTED(system, EV_SYSTEM)
 
 ref build_print(struct build *b, struct node *n, struct place to)
 {

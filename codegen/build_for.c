@@ -188,8 +188,7 @@ void build_for(struct build *b, struct node *n)
 	for (struct node *k = n->loop.body; k; k = k->next)
 		find_mentioned(k, &m);
 	m.place[n->loop.var->var.var->id] = 0;
-	args[2] = ir_slot(b->fn, m.size);
-	b->stack_used += m.size;
+	args[2] = stack_temp(b, m.size);
 	ir_store(b->fn, args[2], FRAME_CTX, b->ctx, 8);
 	ir_store(b->fn, args[2], FRAME_LEFT, ir_const(b->fn, 0), 8);
 	ir_store(b->fn, args[2], FRAME_FIRST, first, 8);

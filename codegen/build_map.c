@@ -69,9 +69,16 @@ static ref build_key(struct build *b, const struct map *m, struct node *key)
 	return place_address(b, p);
 }
 
+/* Merged with an earlier one only if the key is a value: bytes in memory may have changed since. */
 static ref lookup(struct build *b, const struct map *m, ref key)
 {
-	return ir_append(b->fn, OP_LOOKUP, key, 0, map_index(m), 8);
+	ref r;
+
+	if (b->fn->ins.v[key].op == OP_KEY || !b->fn->current)
+		return ir_append(b->fn, OP_LOOKUP, key, 0, map_index(m), 8);
+	r = ir_new_ins(b->fn, OP_LOOKUP, key, 0, map_index(m), 8);
+	ir_place(b->fn, b->fn->current, r);
+	return r;
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -88,6 +95,13 @@ ref build_map_read(struct build *b, struct node *n)
 	k = fork_if(b, element);
 	fork_else(b, &k, m->agg ? build_aggregate_value(b, m, element) : ir_load(b->fn, element, 0, 8));
 	return fork_join(b, &k, ir_const(b->fn, 0));
+}
+
+ref build_map_has(struct build *b, struct node *n)
+{
+	ref element = lookup(b, n->map.map, build_key(b, n->map.map, n->map.key));
+
+	return ir_append(b->fn, OP_NE, element, ir_const(b->fn, 0), 0, 8);
 }
 
 void build_map_read_into(struct build *b, struct node *n, struct place to)

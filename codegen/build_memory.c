@@ -28,30 +28,34 @@ ref place_address(struct build *b, struct place p)
 
 /* ---- temporaries ------------------------------------------------------------------------ */
 
-static struct place stack_temp(struct build *b, const struct type *t, uint32_t size)
+/* One that nobody uses now, neither too small nor much too large. */
+static struct temp *free_temp(const struct build *b, uint32_t size)
 {
-	struct temp *fresh;
-
 	for (uint32_t i = 0; i < b->temps.n; i++)
-		if (!b->temps.v[i].busy && b->temps.v[i].size >= size &&
-		    b->temps.v[i].size <= size + 16) {
-			b->temps.v[i].busy = b->nesting;
-			return (struct place){ b->temps.v[i].address, 0, t };
-		}
-	fresh = vec_push(&b->s->work, &b->temps);
-	*fresh = (struct temp){ ir_slot(b->fn, size), size, b->nesting };
-	b->stack_used += size;
-	return (struct place){ fresh->address, 0, t };
+		if (!b->temps.v[i].busy && b->temps.v[i].size >= size && b->temps.v[i].size <= size + 16)
+			return &b->temps.v[i];
+	return NULL;
+}
+
+ref stack_temp(struct build *b, uint32_t size)
+{
+	struct temp *t = free_temp(b, size);
+
+	if (!t) {
+		t = vec_push(&b->s->work, &b->temps);
+		*t = (struct temp){ ir_slot(b->fn, size), size, 0 };
+		b->stack_used += size;
+	}
+	t->busy = b->nesting;
+	return t->address;
 }
 
 static bool fits_stack(const struct build *b, uint32_t size)
 {
 	if (size > STACK_OBJECT)
 		return false;
-	for (uint32_t i = 0; i < b->temps.n; i++)
-		if (!b->temps.v[i].busy && b->temps.v[i].size >= size && b->temps.v[i].size <= size + 16)
-			return true;
-	return b->stack_used + b->keys + size <= (b->has_callbacks ? STACK_BUDGET_FOR : STACK_BUDGET);
+	return free_temp(b, size) ||
+	       b->stack_used + b->keys + size <= (b->has_callbacks ? STACK_BUDGET_FOR : STACK_BUDGET);
 }
 
 struct place scratch_temp(struct build *b, const struct type *t)
@@ -68,7 +72,7 @@ struct place build_temp(struct build *b, const struct type *t)
 {
 	uint32_t size = type_slot(t);
 
-	return fits_stack(b, size) ? stack_temp(b, t, size) : scratch_temp(b, t);
+	return fits_stack(b, size) ? (struct place){ stack_temp(b, size), 0, t } : scratch_temp(b, t);
 }
 
 /* Statements nest: an expression may hold some. Each takes back what it took, not its surroundings'. */

@@ -224,6 +224,15 @@ static ref build_member_scalar(struct build *b, struct node *n)
 	return ir_load(b->fn, p.base, p.off, 8);
 }
 
+/* $s[i]; behind the end there are zeros. */
+static ref build_character(struct build *b, struct node *n)
+{
+	struct place s = build_memory(b, n->bin.l);
+	ref i = build_limit(b, build_value(b, n->bin.r), s.type->len - 1);
+
+	return build_read_scalar(b, build_add(b, place_address(b, s), i), SPACE_KERNEL, n->type);
+}
+
 static ref build_index(struct build *b, struct node *n)
 {
 	struct node *base = n->bin.l;
@@ -232,6 +241,8 @@ static ref build_index(struct build *b, struct node *n)
 
 	if (base->type->kind == T_TUPLE)
 		return build_member_scalar(b, n);
+	if (base->type->kind == T_STRING)
+		return build_character(b, n);
 	if (base->kind == N_MEMBER && is_args(base->member.base) && base->type->kind == T_ARRAY &&
 	    const_value(b->s, n->bin.r, &i)) {
 		const struct field *f = type_field(b->target->args, base->member.name);

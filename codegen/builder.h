@@ -110,8 +110,9 @@ ref build_comparison(struct build *, struct node *);
 ref build_read_scalar(struct build *, ref address, enum space, const struct type *);
 /* Writes `size` bytes read at an address to a place; zeros if the address can't be read. */
 void build_read(struct build *, enum space, struct place to, uint32_t size, ref address);
-/* The string at an address, with its NUL, of at most `size` bytes (a value). */
-void build_read_string(struct build *, enum space, struct place to, ref size, ref address);
+/* The string at an address, with its NUL, of at most `size` bytes (a value). How many bytes that were, or
+ * a negative error. */
+ref build_read_string(struct build *, enum space, struct place to, ref size, ref address);
 /* Whose memory a pointer or array is in, as far as its type says. */
 enum space address_space(const struct type *);
 
@@ -120,7 +121,9 @@ enum space address_space(const struct type *);
 void build_into(struct build *, struct node *, struct place);
 /* A place of one's own until the statement ends. */
 struct place build_temp(struct build *, const struct type *);
-/* The same, surely in scratch memory. */
+/* The address of a stack object until the statement ends. */
+ref stack_temp(struct build *, uint32_t size);
+/* A place, surely in scratch memory. */
 struct place scratch_temp(struct build *, const struct type *);
 uint32_t temps_mark(struct build *);
 void temps_release(struct build *, uint32_t scratch_mark);
@@ -132,6 +135,8 @@ struct place build_tuple_member(struct build *, struct node *);
 /* A string, buffer or tuple where it already is, or in a temporary. */
 struct place build_memory(struct build *, struct node *);
 ref place_address(struct build *, struct place);
+/* An address of the traced system: a number, or where an array or string stands. */
+ref build_address(struct build *, struct node *, enum space *);
 /* 1 if two strings are equal (in their first n bytes). */
 ref build_string_equal(struct build *, struct node *, struct node *, uint64_t n);
 bool in_memory(const struct type *);
@@ -144,6 +149,8 @@ ref build_aggregate_value(struct build *, const struct map *, ref words);
 /* Is a helper's result an error? */
 ref is_negative(struct build *, ref);
 ref build_map_read(struct build *, struct node *);
+/* Is there such an element? */
+ref build_map_has(struct build *, struct node *);
 void build_map_read_into(struct build *, struct node *, struct place);
 void build_map_assign(struct build *, struct node *map, struct node *value);
 /* @m op= value; the result is the new value. */
@@ -156,6 +163,9 @@ void build_aggregation(struct build *, struct node *map, struct node *call);
 /* Adds to a counter of the ledger. */
 void ledger_add(struct build *, enum ledger_kind, const struct map *, struct span, int64_t n);
 ref ledger_read(struct build *, enum ledger_kind, const struct map *);
+
+/* The process id as our PID namespace has it. */
+ref build_own_pid(struct build *);
 
 /* ---- one function for each builtin ------------------------------------------------------ */
 

@@ -29,7 +29,10 @@ static void disasm_alu(const struct bpf_insn *i, FILE *out)
 	unsigned op = BPF_OP(i->code) >> 4;
 	const char *name = op < LEN(alu_name) ? alu_name[op] : "?";
 
-	if (BPF_SRC(i->code) == BPF_X)
+	if (BPF_OP(i->code) == BPF_END)
+		fprintf(out, "r%d = %s%d r%d", i->dst_reg, BPF_SRC(i->code) == BPF_TO_BE ? "be" : "le", i->imm,
+			i->dst_reg);
+	else if (BPF_SRC(i->code) == BPF_X)
 		fprintf(out, "%c%d %s %c%d", r, i->dst_reg, name, r, i->src_reg);
 	else
 		fprintf(out, "%c%d %s %d", r, i->dst_reg, name, i->imm);

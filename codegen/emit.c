@@ -8,6 +8,7 @@
  * left out. Notes for each instruction where in the script it comes from.
  */
 #include "codegen/ir.h"
+#include "target/target.h"
 
 #include <string.h>
 
@@ -176,6 +177,16 @@ static void emit_ext(struct emitter *e, const struct ins *i)
 		put(e, BPF_ALU64 | BPF_LSH | BPF_K, dst, 0, 0, shift);
 		put(e, BPF_ALU64 | BPF_ARSH | BPF_K, dst, 0, 0, shift);
 	}
+	store_result(e, i);
+}
+
+/* "To big endian", which on a little-endian machine is the other order. */
+static void emit_swap(struct emitter *e, const struct ins *i)
+{
+	int dst = result_register(i);
+
+	put_value(e, dst, i->arg[0]);
+	put(e, BPF_ALU | BPF_END | (arch_host()->little_endian ? BPF_TO_BE : BPF_TO_LE), dst, 0, 0, 8 * i->width);
 	store_result(e, i);
 }
 
@@ -401,6 +412,9 @@ static void emit_ins(struct emitter *e, ref r, const struct block *b, uint32_t n
 		break;
 	case OP_EXT:
 		emit_ext(e, i);
+		break;
+	case OP_SWAP:
+		emit_swap(e, i);
 		break;
 	case OP_COPY:
 		put_value(e, result_register(i), i->arg[0]);

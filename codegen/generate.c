@@ -60,12 +60,11 @@ static void start_variables(struct build *b)
 static void filter_pid(struct build *b)
 {
 	uint32_t go = ir_block(b->fn), stop = ir_block(b->fn);
-	struct place nowhere = { 0 };
 	ref same;
 
 	if (b->s->pid < 0 || b->ap->kind->own_filter || b->ap->kind->provides & IS_SPECIAL)
 		return;
-	same = ir_append(b->fn, OP_EQ, build_pid(b, NULL, nowhere), ir_const(b->fn, b->s->pid), 0, 8);
+	same = ir_append(b->fn, OP_EQ, build_own_pid(b), ir_const(b->fn, b->s->pid), 0, 8);
 	ir_branch(b->fn, same, go, stop);
 	ir_enter(b->fn, stop);
 	build_finish(b);

@@ -163,6 +163,8 @@ static ref fold(struct fn *f, enum op op, ref a, ref b, int64_t imm, uint8_t wid
 			return a;
 		return 0;
 	}
+	if (op == OP_SWAP && ir_is_const(f, a, &x))
+		return ir_const(f, (int64_t)(__builtin_bswap64((uint64_t)x) >> (64 - 8 * width)));
 	if (op_info[op].operands != 2 || op_info[op].class != CLASS_PURE || !ir_is_const(f, b, &y))
 		return 0;
 	if (ir_is_const(f, a, &x) && compute(op, x, y, &v))

@@ -47,7 +47,7 @@ static void dump_ins(const struct fn *f, const struct block *b, ref r, FILE *out
 		fputs(" = ", out);
 	}
 	fputs(op_info[i->op].name, out);
-	if (i->op == OP_LOAD || i->op == OP_STORE || i->op == OP_EXT)
+	if (i->op == OP_LOAD || i->op == OP_STORE || i->op == OP_EXT || i->op == OP_SWAP)
 		fprintf(out, "%u%s", i->width, i->op == OP_EXT && i->imm ? "s" : "");
 	if (i->op == OP_BRANCH)
 		fprintf(out, " %s", op_info[i->imm].name);

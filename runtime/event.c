@@ -23,6 +23,45 @@ static void handle_PRINTF(struct session *s, const struct event *e, const uint8_
 	s->format->text(s, "printf", text_of(&s->text));
 }
 
+/* "x.bt:1:9-28: ERROR: text", as bpftrace has it. */
+static void complain(struct session *s, const struct event *e, const uint8_t *data, const char *what)
+{
+	const struct source *src = &s->image->source;
+	struct position at = source_position(src, e->at.beg), end = source_position(src, e->at.end);
+
+	s->text.n = 0;
+	format_text(s, &s->text, e->fmt, e->args, data);
+	fflush(s->out);
+	fprintf(s->err, "%s:%u:%u-%u: %s: %.*s\n", src->name, at.line, at.column, end.column, what,
+		STR_ARG(text_of(&s->text)));
+}
+
+static void handle_ERRORF(struct session *s, const struct event *e, const uint8_t *data)
+{
+	complain(s, e, data, "ERROR");
+}
+
+static void handle_WARNF(struct session *s, const struct event *e, const uint8_t *data)
+{
+	complain(s, e, data, "WARNING");
+}
+
+static void handle_CAT(struct session *s, const struct event *e, const uint8_t *data)
+{
+	s->text.n = 0;
+	format_text(s, &s->text, e->fmt, e->args, data);
+	buffer_char(&s->text, 0);
+	command_cat(s, s->text.v);
+}
+
+static void handle_SYSTEM(struct session *s, const struct event *e, const uint8_t *data)
+{
+	s->text.n = 0;
+	format_text(s, &s->text, e->fmt, e->args, data);
+	buffer_char(&s->text, 0);
+	command_run(s, s->text.v);
+}
+
 static void handle_PRINT_MAP(struct session *s, const struct event *e, const uint8_t *data)
 {
 	(void)data;

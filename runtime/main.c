@@ -146,6 +146,7 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 {
 	struct session *s = l->session;
 
+	l->child_pid = child->pid;
 	if (!load(l) || !loop_open(s) || !run_special(l, "begin"))
 		return false;
 	loop_drain(s);
@@ -208,6 +209,10 @@ static void script_init(struct script *s, const struct options *o)
 		.check_only = o->check,
 		.params_n = o->nparams,
 		.params = o->params,
+		.named_n = o->nnamed,
+		.named = o->named,
+		.has_command = o->command != NULL,
+		.unsafe = o->unsafe,
 		.pid = o->pid,
 	};
 	config_init(s);

@@ -267,6 +267,8 @@ static void report_entry(struct session *s, uint32_t i, FILE *err)
 	case LEDGER_START:
 	case LEDGER_EXIT:
 	case LEDGER_MAP_LEN:
+	case LEDGER_CPID:
+	case LEDGER_TAI:
 		break;
 	case LEDGER_LOST_EVENTS:
 		fprintf(err, "xbt: lost %" PRIu64 " event%s: the ring buffer was full\n", n,

@@ -14,7 +14,7 @@
 
 #include "runtime/print.h"
 
-enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW };
+enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW, OPT_UNSAFE };
 
 static const struct {
 	int key;
@@ -32,6 +32,7 @@ static const struct {
 	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
 	{ 'd', NULL, "STAGE", "print what a stage of the compiler leaves (ast, types, plan, build, "
 			      "emit, all, ...), run nothing" },
+	{ OPT_UNSAFE, "unsafe", NULL, "allow what changes the system: system(), signal(), override(), ..." },
 	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege" },
 	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
@@ -129,11 +130,29 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_INFO: o->action = ACT_INFO; break;
 	case OPT_BUILTINS: o->action = ACT_BUILTINS; break;
 	case OPT_RAW: o->raw = true; break;
+	case OPT_UNSAFE: o->unsafe = true; break;
 	case OPT_NO_WARNINGS: o->no_warnings = true; break;
 	case 'h': o->action = ACT_HELP; break;
 	case 'V': o->action = ACT_VERSION; break;
 	default: unknown(o, key); break;
 	}
+}
+
+/* --name and --name=value, which only "--" lets through, to the end; the others are $1, $2, ... */
+static void split_params(struct options *o, int argc, char **argv, int first)
+{
+	char *named[argc + 1];
+	int n = first;
+
+	for (int i = first; i < argc; i++)
+		if (!strncmp(argv[i], "--", 2) && argv[i][2])
+			named[o->nnamed++] = argv[i];
+		else
+			argv[n++] = argv[i];
+	o->params = argv + first;
+	o->nparams = (uint32_t)(n - first);
+	o->named = argv + n;
+	memcpy(argv + n, named, o->nnamed * sizeof *named);
 }
 
 static void finish(struct options *o, int argc, char **argv, int first)
@@ -146,8 +165,7 @@ static void finish(struct options *o, int argc, char **argv, int first)
 		return;
 	if (!o->program && first < argc)
 		o->file = argv[first++];
-	o->params = argv + first;
-	o->nparams = (uint32_t)(argc - first);
+	split_params(o, argc, argv, first);
 	if (!o->program && !o->file) {
 		complain(o, "no script: name a file, or give a program with -e", NULL);
 		fputs("  hint: xbt --help lists the options\n", stderr);

@@ -17,7 +17,8 @@ struct options {
 	const char *program;     /* -e; else NULL */
 	const char *file;        /* FILE or "-" */
 	char *const *params;     /* what follows it: $1, $2, ... */
-	uint32_t nparams;
+	char *const *named;      /* --name=value among them: for getopt() */
+	uint32_t nparams, nnamed;
 	const char *output;      /* -o */
 	const char *format;      /* -f */
 	int buffering;           /* _IOLBF, _IOFBF, _IONBF */
@@ -25,7 +26,7 @@ struct options {
 	pid_t pid;               /* -p; -1 */
 	const char *pattern;     /* -l; NULL: everything */
 	const char *stages;      /* -d: comma-separated; NULL: none */
-	bool check, dry_run, quiet, verbose, no_warnings, raw;
+	bool unsafe, check, dry_run, quiet, verbose, no_warnings, raw;
 };
 
 /* Fills the options; on ACT_ERROR the reason was printed. */

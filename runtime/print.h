@@ -84,6 +84,13 @@ void print_all_maps(struct session *);
 /* What was lost, and why. */
 void ledger_report(struct session *, FILE *err);
 
+/* ---- command.c: files and commands that scripts print -------------------------------------- */
+
+/* The first max_cat_bytes of a file. */
+void command_cat(struct session *, const char *path);
+/* What a shell command writes; its failure is reported. */
+void command_run(struct session *, const char *command);
+
 /* ---- event.c ---------------------------------------------------------------------------- */
 
 /* For the ring buffer: handles one record, returns 0. */

@@ -16,6 +16,7 @@ struct loaded {
 	int *prog_fds;        /* parallel to image->progs; -1 */
 	struct links links;
 	struct diag diag;     /* what is said about the script while loading */
+	pid_t child_pid;      /* of -c's command; 0: none */
 	uint32_t attached;    /* targets, BEGIN and END among them */
 	bool verbose;
 };

@@ -6,6 +6,7 @@
  * So no length in the data is trusted beyond what the type has room for, and nothing from the data
  * or the script is ever a format of the C library's printf.
  */
+#include <arpa/inet.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/types.h>
@@ -156,6 +157,36 @@ static void user_text(struct session *s, struct buffer *b, uint32_t uid)
 			snprintf(u->name, sizeof u->name, "%u", uid);
 	}
 	buffer_bytes(b, u->name, strlen(u->name));
+}
+
+/* ---- the system's names ----------------------------------------------------------------- */
+
+/* The path as it is when it prints: cgroups come and go. */
+static void cgroup_text(struct buffer *b, struct str glob, uint64_t id)
+{
+	struct arena a = { 0 };
+
+	buffer_str(b, cgroup_find(&a, id, glob));
+	arena_free(&a);
+}
+
+static void named_text(struct buffer *b, const char *name, const char *unknown)
+{
+	buffer_str(b, str_of(name ? name : unknown));
+}
+
+static void macaddr_text(struct buffer *b, uint64_t bytes)
+{
+	for (int i = 0; i < 6; i++)
+		buffer_printf(b, "%s%02X", i ? ":" : "", (unsigned)(bytes >> 8 * i & 0xff));
+}
+
+static void inet_text(struct buffer *b, const uint8_t *slot)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(load_u64(slot) == AF_INET6 ? AF_INET6 : AF_INET, slot + SLOT, text, sizeof text);
+	buffer_bytes(b, text, strlen(text));
 }
 
 /* ---- time ------------------------------------------------------------------------------- */
@@ -330,6 +361,21 @@ static void scalar_text(struct session *s, struct buffer *b, const struct type *
 	case T_TIMESTAMP:
 		time_text(s, b, t->name, (int64_t)(v + (uint64_t)s->wall_offset));
 		break;
+	case T_STRERROR:
+		named_text(b, strerrordesc_np((int)v), "Unknown error");
+		break;
+	case T_SIGNAL:
+		named_text(b, sigdescr_np((int)v), "N/A");
+		break;
+	case T_SYSCALL:
+		named_text(b, syscall_text(v), "Unknown syscall");
+		break;
+	case T_CGROUP:
+		cgroup_text(b, t->name, v);
+		break;
+	case T_MACADDR:
+		macaddr_text(b, v);
+		break;
 	default:
 		integer_text(b, v, t->sign);
 	}
@@ -353,6 +399,9 @@ void value_text(struct session *s, struct buffer *b, const struct type *t, const
 	case T_ARRAY:
 	case T_STRUCT:
 		c_text(s, b, t, slot);
+		break;
+	case T_INET:
+		inet_text(b, slot);
 		break;
 	default:
 		scalar_text(s, b, t, load_u64(slot));

@@ -57,9 +57,25 @@ bool builtin_param(const struct builtin *fn, uint32_t i, enum param_kind *kind, 
 	p += *p == '?';
 	n = strcspn(p, ",");
 	for (uint32_t k = 0; k < PARAM_KINDS; k++)
-		if (strlen(param_names[k]) == n && !strncmp(p, param_names[k], n))
+		if (param_names[k] && strlen(param_names[k]) == n && !strncmp(p, param_names[k], n))
 			*kind = (enum param_kind)k;
+	if (memchr(p, '|', n))
+		*kind = P_WORD;
 	return true;
+}
+
+int builtin_word(const struct builtin *fn, const struct node *arg)
+{
+	const char *p = fn->params + strspn(fn->params, "?");
+
+	for (int i = 0; arg && arg->kind == N_NAME && *p; i++) {
+		size_t n = strcspn(p, "|,");
+
+		if (arg->name.name.len == n && !strncmp(p, arg->name.name.s, n))
+			return i;
+		p += n + (p[n] == '|');
+	}
+	return -1;
 }
 
 void builtins_list(FILE *out)

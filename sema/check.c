@@ -118,6 +118,8 @@ static void check_name(struct checker *c, struct node *n)
 
 	if (!fn)
 		return;
+	if (fn->id == B_cpid && !c->s->has_command && !c->unreachable)
+		diag_warn(&c->s->diag, n->at, "cpid", "there is no command (-c): cpid is 0");
 	for (size_t i = 0; i < LEN(needs); i++)
 		if (needs[i].id == fn->id && !(c->p->provides & needs[i].needs)) {
 			uint32_t e = FAIL(c, n, "unavailable", "this probe has no '%.*s'",
@@ -257,9 +259,15 @@ void check_condition(struct checker *c, struct node *n)
 
 static void check_cond(struct checker *c, struct node *n)
 {
+	bool holds, known = const_condition(c->s, n->cond.test, &holds);
+
 	check_condition(c, n->cond.test);
+	c->unreachable += known && !holds;
 	check_node(n->cond.then, c);
+	c->unreachable -= known && !holds;
+	c->unreachable += known && holds;
 	check_node(n->cond.els, c);
+	c->unreachable -= known && holds;
 	if (!poisoned(n->cond.then) && !poisoned(n->cond.els) && poisoned(n))
 		FAIL(c, n, "cond-types", "the two results differ in type: %s and %s",
 		     text_of(c, n->cond.then->type), text_of(c, n->cond.els->type));
@@ -276,13 +284,14 @@ static void check_index(struct checker *c, struct node *n)
 	if (base->kind == T_TUPLE) {
 		if (!const_value(c->s, n->bin.r, &i) || i < 0 || i >= base->nfields)
 			FAIL(c, n, "index", "this tuple's members are 0 to %d", (int)base->nfields - 1);
-	} else if (base->kind != T_ARRAY && base->kind != T_POINTER) {
+	} else if (base->kind != T_ARRAY && base->kind != T_POINTER && base->kind != T_STRING) {
 		FAIL(c, n, "index", "a value of type %s has no elements", text_of(c, base));
 	} else if (!type_is_integer(n->bin.r->type)) {
 		FAIL(c, n->bin.r, "index", "an index must be an integer");
-	} else if (base->kind == T_ARRAY && const_value(c->s, n->bin.r, &i) &&
+	} else if (base->kind != T_POINTER && const_value(c->s, n->bin.r, &i) &&
 		   (i < 0 || (base->len && i >= base->len))) {
-		FAIL(c, n, "index", "this array's elements are 0 to %d", (int)base->len - 1);
+		FAIL(c, n, "index", "this %s's elements are 0 to %d",
+		     base->kind == T_ARRAY ? "array" : "string", (int)base->len - 1);
 	} else if (n->type->kind == T_VOID) {
 		FAIL(c, n, "operand", "a pointer to void has nothing to read; cast it first");
 	}

@@ -11,6 +11,7 @@
 struct checker {
 	struct script *s;
 	struct probe *p;
+	uint32_t unreachable; /* how many branches that are never taken surround us */
 };
 
 #define FAIL(c, node, id, ...) diag_error(&(c)->s->diag, (node)->at, id, __VA_ARGS__)
@@ -31,9 +32,13 @@ void check_undefined_map(struct checker *, struct node *map);
 void check_map_read(struct checker *, struct node *map);
 
 /* check_call.c */
+void check_printf(struct checker *, struct node *);
 void check_call(struct checker *, struct node *);
 /* @m = count() and the like */
 void check_aggregation(struct checker *, struct node *assignment);
+
+/* check_builtin.c: what single builtins want of arguments that are of the right kinds */
+void check_builtin(struct checker *, struct node *);
 
 /* check_statement.c; false: it is no statement */
 bool check_statement(struct checker *, struct node *);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The rules of calls: number and kinds of arguments, printf's formats, what single builtins want, and
- * the aggregations, which are calls that only a map takes.
+ * The rules of calls: number and kinds of arguments, printf's formats, and the aggregations, which are
+ * calls that only a map takes.
  */
 #include "sema/check.h"
+
+#include <string.h>
 
 /* ---- printf ----------------------------------------------------------------------------- */
 
@@ -51,7 +53,7 @@ static struct node *check_conversion(struct checker *c, const struct conversion 
 	return arg->next;
 }
 
-static void check_printf(struct checker *c, struct node *n)
+void check_printf(struct checker *c, struct node *n)
 {
 	struct node *arg = n->call.args->next;
 	uint32_t pos = 0, wanted = 0, given = 0;
@@ -103,6 +105,7 @@ static bool param_accepts(const struct checker *c, enum param_kind kind, const s
 		return arg->kind == N_MAP;
 	case P_ANY:
 		return t->kind != T_VOID && t->kind != T_STRUCT;
+	case P_WORD:
 	case PARAM_KINDS:
 		break;
 	}
@@ -124,6 +127,12 @@ static bool is_whole_map(const struct node *arg, enum param_kind kind)
 static void check_arg(struct checker *c, struct node *call, uint32_t i, struct node *arg,
 		      enum param_kind kind)
 {
+	if (kind == P_WORD) {
+		if (builtin_word(call->call.fn, arg) < 0)
+			FAIL(c, arg, "word", "'%s' takes one of %s", call->call.fn->name,
+			     call->call.fn->params + strspn(call->call.fn->params, "?"));
+		return;
+	}
 	/* Maps as such are checked by the callee; where a value is wanted they are read. */
 	if (is_whole_map(arg, kind)) {
 		if (kind == P_MAP && arg->map.key)
@@ -163,127 +172,6 @@ static bool check_args(struct checker *c, struct node *n)
 	return c->s->diag.nerror == errors;
 }
 
-static void check_print(struct checker *c, struct node *n)
-{
-	struct node *arg = n->call.args;
-	int64_t v;
-
-	if (arg->kind != N_MAP || arg->map.key) {
-		if (arg->next)
-			FAIL(c, arg->next, "arg-count", "only a whole map is printed with top and div");
-		if (arg->kind == N_MAP)
-			check_map_read(c, arg);
-		return;
-	}
-	check_undefined_map(c, arg);
-	for (arg = arg->next; arg; arg = arg->next)
-		if (const_value(c->s, arg, &v) && v < 0)
-			FAIL(c, arg, "negative", "top and div can't be negative");
-}
-
-/* delete(@m[k]), delete(@m, k), delete(@m): the map's key in all three. */
-static void check_delete(struct checker *c, struct node *n)
-{
-	struct node *m = n->call.args, *key = m->next;
-
-	if (key && m->map.key) {
-		FAIL(c, key, "arg-count", "delete() takes the key once: delete(%.*s, key)",
-		     STR_ARG(m->map.name));
-		return;
-	}
-	check_undefined_map(c, m);
-	if (key) {
-		/* The key is a tuple if the map has several: from here on it is an element. */
-		m->next = NULL;
-		m->map.key = key->kind == N_TUPLE ? key->list : key;
-	}
-	check_map_key(c, m);
-}
-
-static void check_histogram(struct checker *c, struct node *n)
-{
-	struct hist_shape h = { 0 };
-	struct node *arg = n->call.args->next;
-	int64_t bits = 0;
-
-	if (n->call.fn->id == B_hist) {
-		if (arg && const_value(c->s, arg, &bits) && (bits < 0 || bits > HIST_BITS_MAX))
-			FAIL(c, arg, "hist-bits", "hist() takes 0 to %d bits", HIST_BITS_MAX);
-		return;
-	}
-	const_value(c->s, arg, &h.min);
-	const_value(c->s, arg->next, &h.max);
-	const_value(c->s, arg->next->next, &h.step);
-	if (h.min < 0)
-		FAIL(c, arg, "lhist", "the least value of lhist() can't be negative");
-	else if (h.max <= h.min)
-		FAIL(c, arg->next, "lhist", "the greatest value of lhist() must be above the least");
-	else if (h.step <= 0)
-		FAIL(c, arg->next->next, "lhist", "the step of lhist() must be positive");
-	else if ((h.max - h.min) / h.step >= LHIST_BUCKETS_MAX)
-		FAIL(c, n, "lhist", "lhist() would need %lld buckets; at most %d are possible",
-		     (long long)((h.max - h.min) / h.step), LHIST_BUCKETS_MAX);
-}
-
-static void check_kaddr(struct checker *c, struct node *n)
-{
-	struct ksyms *ksyms = ksyms_open();
-	struct str name;
-	bool found = false;
-
-	literal_text(c->s, n->call.args, &name);
-	ksyms_address(ksyms, name, &found);
-	if (!found)
-		FAIL(c, n->call.args, "symbol", "the kernel has no symbol '%.*s'", STR_ARG(name));
-	ksyms_close(ksyms);
-}
-
-/* What can be checked only once the arguments are known to be of the right kinds. */
-static void check_builtin(struct checker *c, struct node *n)
-{
-	struct node *arg = n->call.args;
-	int64_t v;
-
-	switch (n->call.fn->id) {
-	case B_printf:
-		check_printf(c, n);
-		break;
-	case B_print:
-		check_print(c, n);
-		break;
-	case B_delete:
-		check_delete(c, n);
-		break;
-	case B_len:
-		if (!arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
-			FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
-		check_undefined_map(c, arg);
-		break;
-	case B_clear:
-	case B_zero:
-		check_undefined_map(c, arg);
-		break;
-	case B_kaddr:
-		check_kaddr(c, n);
-		break;
-	case B_hist:
-	case B_lhist:
-		check_histogram(c, n);
-		break;
-	case B_strncmp:
-		if (const_value(c->s, arg->next->next, &v) && v < 0)
-			FAIL(c, arg->next->next, "negative", "strncmp() can't compare a negative number of bytes");
-		break;
-	case B_str:
-	case B_buf:
-		if (arg->next && const_value(c->s, arg->next, &v) && v <= 0)
-			FAIL(c, arg->next, "negative", "%s() needs a positive length", n->call.fn->name);
-		break;
-	default:
-		break;
-	}
-}
-
 void check_call(struct checker *c, struct node *n)
 {
 	enum param_kind kind;
@@ -297,8 +185,13 @@ void check_call(struct checker *c, struct node *n)
 
 		if (known && is_whole_map(arg, kind) && !(kind == P_ANY && n->call.fn->id != B_print))
 			ast_children(arg, check_node, c);
-		else if (!known || kind != P_LITERAL)
+		else if (!known || (kind != P_LITERAL && kind != P_WORD))
 			check_node(arg, c);
+	}
+	if (n->call.fn->effect == EFFECT_UNSAFE && !c->s->unsafe) {
+		uint32_t e = FAIL(c, n, "unsafe", "%s() changes the system it looks at", n->call.fn->name);
+
+		diag_hint(&c->s->diag, e, "xbt --unsafe allows that");
 	}
 	if (check_args(c, n))
 		check_builtin(c, n);

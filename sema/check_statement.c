@@ -85,7 +85,8 @@ static void check_expr_statement(struct checker *c, struct node *n)
 	if (aggregation_of(e))
 		FAIL(c, e, "aggregation-place", "%s() can only be assigned to a map: @x = %s(...)",
 		     e->call.fn->name, e->call.fn->name);
-	else if (e->kind != N_CALL && e->kind != N_STEP && e->kind != N_COND && !poisoned(e))
+	else if (e->kind != N_CALL && e->kind != N_STEP && e->kind != N_COND && e->kind != N_VALUE &&
+		 !poisoned(e))
 		diag_warn(&c->s->diag, e->at, "no-effect", "this statement has no effect");
 }
 
@@ -151,6 +152,19 @@ static void check_for(struct checker *c, struct node *n)
 	check_list(c, n->loop.body);
 }
 
+static void check_if(struct checker *c, struct node *n)
+{
+	bool holds, known = const_condition(c->s, n->cond.test, &holds);
+
+	check_condition(c, n->cond.test);
+	c->unreachable += known && !holds;
+	check_list(c, n->cond.then);
+	c->unreachable -= known && !holds;
+	c->unreachable += known && holds;
+	check_list(c, n->cond.els);
+	c->unreachable -= known && holds;
+}
+
 void check_list(struct checker *c, struct node *list)
 {
 	for (; list; list = list->next)
@@ -183,9 +197,7 @@ bool check_statement(struct checker *c, struct node *n)
 			check_node(n->un.e, c);
 		break;
 	case N_IF:
-		check_condition(c, n->cond.test);
-		check_list(c, n->cond.then);
-		check_list(c, n->cond.els);
+		check_if(c, n);
 		break;
 	case N_WHILE:
 		check_condition(c, n->loop.test);

@@ -7,8 +7,9 @@
  * one's type stays, and check.c finds the other. A type that is still NULL afterwards is a map that
  * nobody assigns.
  *
- * Integers are 64 bits wide wherever they are computed or stored; a cast's width lives only in the
- * cast's own node. A non-negative literal is "soft": it takes the signedness of what it meets.
+ * Integers are 64 bits wide wherever they are computed or stored: a type's width says what values
+ * there can be, and what bswap() takes. A non-negative literal is "soft": it takes the signedness of
+ * what it meets.
  */
 #include "sema/script.h"
 
@@ -21,126 +22,6 @@ struct inference {
 };
 
 static const struct type *infer_node(struct inference *, struct node *);
-
-/* ---- constants and parameters ----------------------------------------------------------- */
-
-struct str param_text(const struct script *s, uint64_t number)
-{
-	return number && number <= s->params_n ? str_of(s->params[number - 1]) : STR("");
-}
-
-/* Decimal, octal, hexadecimal, with a sign. */
-static bool param_number(const struct script *s, uint64_t number, int64_t *v)
-{
-	struct str t = param_text(s, number);
-	bool minus = t.len && t.s[0] == '-';
-	uint64_t u = 0;
-
-	if (minus)
-		t.s++, t.len--;
-	if (number <= s->params_n && !str_to_u64(t, &u))
-		return false;
-	*v = (int64_t)(minus ? -u : u);
-	return true;
-}
-
-static bool fold_binary(enum operator op, int64_t l, int64_t r, int64_t *v)
-{
-	switch (op) {
-	case O_ADD:
-		*v = (int64_t)((uint64_t)l + (uint64_t)r);
-		return true;
-	case O_SUB:
-		*v = (int64_t)((uint64_t)l - (uint64_t)r);
-		return true;
-	case O_MUL:
-		*v = (int64_t)((uint64_t)l * (uint64_t)r);
-		return true;
-	case O_DIV:
-		*v = r == -1 ? (int64_t)-(uint64_t)l : r ? l / r : 0;
-		return r != 0;
-	case O_MOD:
-		*v = r == -1 || !r ? 0 : l % r;
-		return r != 0;
-	case O_SHL:
-		*v = (int64_t)((uint64_t)l << (r & 63));
-		return true;
-	case O_SHR:
-		*v = l >> (r & 63);
-		return true;
-	case O_AND:
-		*v = l & r;
-		return true;
-	case O_OR:
-		*v = l | r;
-		return true;
-	case O_XOR:
-		*v = l ^ r;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Where signed and unsigned differ. */
-static bool fold_unsigned(enum operator op, uint64_t l, uint64_t r, int64_t *v)
-{
-	if ((op == O_DIV || op == O_MOD) && !r)
-		return false;
-	*v = (int64_t)(op == O_DIV ? l / r : op == O_MOD ? l % r : l >> (r & 63));
-	return true;
-}
-
-static bool is_large(const struct node *n)
-{
-	return n->kind == N_NUM && n->num > INT64_MAX;
-}
-
-static bool fold_node(const struct node *n, int64_t l, int64_t r, int64_t *v)
-{
-	enum operator op = n->bin.op;
-
-	if ((is_large(n->bin.l) || is_large(n->bin.r)) && (op == O_DIV || op == O_MOD || op == O_SHR))
-		return fold_unsigned(op, (uint64_t)l, (uint64_t)r, v);
-	return fold_binary(op, l, r, v);
-}
-
-bool const_value(const struct script *s, const struct node *n, int64_t *v)
-{
-	int64_t l, r;
-
-	switch (n->kind) {
-	case N_NUM:
-		*v = (int64_t)n->num;
-		return true;
-	case N_PARAM:
-		return param_number(s, n->num, v);
-	case N_NPARAMS:
-		*v = s->params_n;
-		return true;
-	case N_UNARY:
-		if ((n->un.op != O_NEG && n->un.op != O_BNOT) || !const_value(s, n->un.e, &l))
-			return false;
-		*v = n->un.op == O_NEG ? (int64_t)-(uint64_t)l : ~l;
-		return true;
-	case N_BINARY:
-		return const_value(s, n->bin.l, &l) && const_value(s, n->bin.r, &r) &&
-		       fold_node(n, l, r, v);
-	default:
-		return false;
-	}
-}
-
-bool literal_text(const struct script *s, const struct node *n, struct str *text)
-{
-	if (n->kind == N_STRING)
-		*text = n->str;
-	else if (n->kind == N_PARAM)
-		*text = param_text(s, n->num);
-	else
-		return false;
-	return true;
-}
 
 static bool is_soft(const struct inference *in, const struct node *n)
 {
@@ -165,6 +46,19 @@ static const struct type *join_tuples(struct types *t, const struct type *a, con
 	return type_record(t, member, type_is_record(a) ? name : NULL, a->nfields);
 }
 
+/* One that holds the values of both, as far as there is one. */
+static const struct type *join_integers(const struct type *a, const struct type *b)
+{
+	uint32_t size = a->size > b->size ? a->size : b->size;
+	const struct type *plain = a->sign ? b : a;
+
+	if (a->kind == T_BOOL || b->kind == T_BOOL)
+		return &type_int64;
+	if (a->sign != b->sign && plain->size == size)
+		size = size < 8 ? 2 * size : 8;
+	return type_int(size, a->sign || b->sign);
+}
+
 const struct type *type_join(struct types *t, const struct type *a, const struct type *b)
 {
 	if (a == b)
@@ -172,7 +66,7 @@ const struct type *type_join(struct types *t, const struct type *a, const struct
 	if (a->kind == T_ERROR || b->kind == T_ERROR)
 		return &type_error;
 	if (type_is_integer(a) && type_is_integer(b))
-		return a->sign || b->sign || a->kind == T_BOOL ? &type_int64 : &type_uint64;
+		return join_integers(a, b);
 	if (a->kind != b->kind)
 		return NULL;
 	if (a->kind == T_STRING || a->kind == T_BUFFER)
@@ -184,12 +78,6 @@ const struct type *type_join(struct types *t, const struct type *a, const struct
 	return NULL;
 }
 
-/* What a value of this type is when it is stored. */
-static const struct type *stored(const struct type *t)
-{
-	return t->kind == T_INT ? type_int(8, t->sign) : t;
-}
-
 /* Lets a map's or variable's type hold one more value. */
 static void widen(struct inference *in, const struct type **held, bool *soft,
 		  const struct type *value, bool value_soft)
@@ -198,7 +86,6 @@ static void widen(struct inference *in, const struct type **held, bool *soft,
 
 	if (!value || value->kind == T_VOID)
 		return;
-	value = stored(value);
 	if (!*held || (*soft && !value_soft && type_is_integer(*held) && value->kind == T_INT))
 		joined = value;
 	else if (value_soft && type_is_integer(*held))
@@ -221,7 +108,8 @@ static const struct type *named_type(struct script *s, const char *name)
 		{ "int64", &type_int64 },   { "uint8", &type_uint8 },   { "uint16", &type_uint16 },
 		{ "uint32", &type_uint32 }, { "uint64", &type_uint64 }, { "int", &type_int32 },
 		{ "bool", &type_bool },     { "void", &type_void },     { "ksym", &type_ksym },
-		{ "username", &type_username },
+		{ "username", &type_username }, { "strerror", &type_strerror }, { "signal", &type_signal },
+		{ "syscall", &type_syscall }, { "macaddr", &type_macaddr }, { "inet", &type_inet },
 	};
 
 	for (size_t i = 0; i < LEN(names); i++)
@@ -251,6 +139,8 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 		return &type_error;
 	if (fn->id == B_probe)
 		return probe_text_type(in);
+	if (fn->id == B_probetype)
+		return type_string(&in->s->types, 16);
 	if (fn->id == B_args)
 		return &type_void; /* only its fields have values */
 	return named_type(in->s, fn->result);
@@ -264,15 +154,6 @@ static uint32_t wanted_length(struct inference *in, const struct node *len)
 	if (len && const_value(in->s, len, &v) && v > 0 && v < in->s->config.max_strlen)
 		return (uint32_t)v;
 	return in->s->config.max_strlen;
-}
-
-struct str literal_cut(const struct script *s, const struct node *arg, struct str text)
-{
-	int64_t n;
-
-	if (arg->next && const_value(s, arg->next, &n) && n >= 0 && n < text.len)
-		text.len = (uint32_t)n;
-	return text;
 }
 
 static const struct type *infer_str(struct inference *in, const struct node *args)
@@ -293,6 +174,93 @@ static const struct type *infer_buf(struct inference *in, const struct node *arg
 	if (!args->next && t && (t->kind == T_ARRAY || t->kind == T_STRING || t->kind == T_BUFFER))
 		return type_buffer(&in->s->types, t->size);
 	return type_buffer(&in->s->types, wanted_length(in, args->next));
+}
+
+static const struct type *infer_getopt(struct inference *in, const struct node *n)
+{
+	struct str text;
+
+	if (!n->call.args->next)
+		return &type_bool;
+	if (literal_text(in->s, n, &text))
+		return type_string(&in->s->types, text.len + 1);
+	return n->call.args->next->type;
+}
+
+/* bswap() keeps the width. */
+static const struct type *infer_bswap(struct inference *in, const struct node *arg)
+{
+	int64_t v;
+
+	if (!arg->type || !type_is_integer(arg->type))
+		return arg->type ? &type_error : NULL;
+	return type_int((const_value(in->s, arg, &v) ? literal_type(v) : arg->type)->size, false);
+}
+
+const struct type *literal_type(int64_t v)
+{
+	return v == (int8_t)v ? &type_int8 : v == (int16_t)v ? &type_int16 : v == (int32_t)v ? &type_int32
+												: &type_int64;
+}
+
+static const struct type *infer_space(struct inference *in, const struct node *arg, enum space space)
+{
+	const struct type *t = arg->type;
+
+	if (!t || t->kind == T_ERROR)
+		return t;
+	return type_pointer(&in->s->types, t->kind == T_POINTER ? t->of : &type_void, space);
+}
+
+static const struct type *infer_concat(struct inference *in, const struct node *args)
+{
+	const struct type *a = args->type, *b = args->next ? args->next->type : NULL;
+	uint32_t most = in->s->config.max_strlen;
+
+	if (!a || !b)
+		return NULL;
+	if (a->kind != T_STRING || b->kind != T_STRING)
+		return &type_error;
+	return type_string(&in->s->types, a->len + b->len - 1 < most ? a->len + b->len - 1 : most);
+}
+
+static const struct type *infer_pton(struct inference *in, const struct node *arg)
+{
+	struct str text = { "", 0 };
+	uint8_t bytes[16];
+
+	literal_text(in->s, arg, &text);
+	return type_array(&in->s->types, &type_uint8, address_bytes(text, bytes) == 16 ? 16 : 4, SPACE_KERNEL);
+}
+
+/* Those whose result depends on their arguments, once more. */
+static const struct type *infer_function(struct inference *in, const struct node *n)
+{
+	const struct node *args = n->call.args;
+	struct str glob = STR("*");
+
+	switch (n->call.fn->id) {
+	case B_getopt:
+		return infer_getopt(in, n);
+	case B_bswap:
+		return infer_bswap(in, args);
+	case B_percpu_kaddr:
+		return type_pointer(&in->s->types, &type_uint64, SPACE_KERNEL);
+	case B_kptr:
+		return infer_space(in, args, SPACE_KERNEL);
+	case B_uptr:
+		return infer_space(in, args, SPACE_USER);
+	case B_str_concat:
+		return infer_concat(in, args);
+	case B_pton:
+		return infer_pton(in, args);
+	case B_cgroup_path:
+		if (args->next)
+			literal_text(in->s, args->next, &glob);
+		return type_cgroup(&in->s->types, glob);
+	default:
+		return &type_error;
+	}
 }
 
 static const struct type *infer_call(struct inference *in, struct node *n)
@@ -318,7 +286,7 @@ static const struct type *infer_call(struct inference *in, struct node *n)
 		return literal_text(in->s, args, &text) ? type_timestamp(&in->s->types, text)
 							: &type_error;
 	default:
-		return &type_error;
+		return infer_function(in, n);
 	}
 }
 
@@ -332,7 +300,7 @@ static const struct type *key_type(struct inference *in, struct node *key)
 
 		if (!t || n == LEN(member))
 			return NULL;
-		member[n++] = stored(t);
+		member[n++] = t;
 	}
 	if (n == 1)
 		return member[0];
@@ -415,9 +383,9 @@ static const struct type *infer_cond(struct inference *in, struct node *n)
 	if (!then || !els)
 		return then ? then : els;
 	if (is_soft(in, n->cond.then) && type_is_integer(els))
-		return stored(els);
+		return els;
 	if (is_soft(in, n->cond.els) && type_is_integer(then))
-		return stored(then);
+		return then;
 	then = type_join(&in->s->types, then, els);
 	return then ? then : &type_error;
 }
@@ -476,6 +444,8 @@ static const struct type *infer_index(struct inference *in, struct node *n)
 		return NULL;
 	if (base->kind == T_TUPLE && const_value(in->s, n->bin.r, &i) && i >= 0 && i < base->nfields)
 		return base->fields[i].type;
+	if (base->kind == T_STRING)
+		return &type_int8;
 	return base->kind == T_ARRAY || base->kind == T_POINTER ? base->of : &type_error;
 }
 
@@ -513,7 +483,7 @@ static const struct type *infer_record(struct inference *in, struct node *n)
 		f->type = infer_node(in, f->member.base);
 		if (!f->type)
 			return NULL;
-		member[names.n] = stored(f->type);
+		member[names.n] = f->type;
 		*vec_push(&in->s->work, &names) = f->member.name;
 	}
 	return type_record(&in->s->types, member, names.v, count);

@@ -6,14 +6,23 @@
  * caller; a plain name stands for the caller's expression, evaluated at each use. Variables of the
  * body are the call's own: they get names that no script can write. A body touches only the maps
  * that it is given.
+ *
+ * Macros of one name differ in number and kinds of their parameters. What no script defines may stand
+ * in prelude.bt, which is read when the first unknown function is called; messages about what it says
+ * stand where it was called.
  */
 #include "sema/script.h"
+
+static const char prelude_text[] =
+#include "sema/prelude.h"
+;
 
 enum { EXPANSIONS_NESTED = 64, EXPANSIONS_MAX = 100000 };
 
 struct macros {
 	struct script *s;
 	struct table by_name; /* of N_MACRO nodes; those of one name hang together by `next` */
+	struct table prelude; /* the same, of prelude.bt; empty: not read yet */
 	uint32_t calls, nested;
 	bool exhausted; /* reported */
 };
@@ -23,6 +32,8 @@ struct expansion {
 	struct macros *m;
 	const struct node *macro, *args;
 	uint32_t call; /* its number: makes the names of its variables */
+	bool foreign;  /* the macro is the prelude's */
+	struct span at;
 };
 
 static uint32_t length(const struct node *list)
@@ -69,6 +80,8 @@ static void substitute(struct node **link, void *ctx)
 		*link = ast_clone(&x->m->s->work, arg);
 		return; /* the caller's expression is no business of the macro's */
 	}
+	if (x->foreign)
+		n->at = x->at;
 	if (n->kind == N_VAR)
 		n->var.name = arg ? arg->var.name : own_name(x, n->var.name);
 	else if (n->kind == N_MAP && arg)
@@ -99,6 +112,12 @@ static struct node *body_of(struct expansion *x, struct span at)
 
 static void expand_calls(struct node **, void *);
 
+/* A name takes any expression. */
+static bool takes(const struct node *param, const struct node *arg)
+{
+	return param->kind == N_NAME || (param->kind == arg->kind && !(param->kind == N_MAP && arg->map.key));
+}
+
 static bool check_arguments(struct macros *m, const struct node *macro, const struct node *args)
 {
 	const struct node *p = macro->macro.params;
@@ -107,7 +126,7 @@ static bool check_arguments(struct macros *m, const struct node *macro, const st
 	for (; p; p = p->next, args = args->next) {
 		const char *wanted = p->kind == N_VAR ? "a variable" : "a map (without key)";
 
-		if (p->kind == N_NAME || (p->kind == args->kind && !(p->kind == N_MAP && args->map.key)))
+		if (takes(p, args))
 			continue;
 		diag_error(&m->s->diag, args->at, "macro-arg", "%.*s of macro '%.*s' stands for %s",
 			   STR_ARG(p->name.name), STR_ARG(macro->macro.name), wanted);
@@ -116,14 +135,57 @@ static bool check_arguments(struct macros *m, const struct node *macro, const st
 	return fine;
 }
 
-/* Macros of one name differ in how many parameters they have. */
-static const struct node *choose(struct macros *m, const struct node *call, const struct node *args)
+/* How well a macro fits: 0 not at all, 1 in the number of its arguments, from 2 on in their kinds; the
+ * more of them it wants by reference, the better. */
+static uint32_t fit(const struct node *macro, const struct node *args)
 {
-	const struct node *macro = table_get(&m->by_name, call->name.name);
+	uint32_t by_reference = 0;
+
+	if (length(macro->macro.params) != length(args))
+		return 0;
+	for (const struct node *p = macro->macro.params; p; p = p->next, args = args->next) {
+		if (!takes(p, args))
+			return 1;
+		by_reference += p->kind != N_NAME;
+	}
+	return 2 + by_reference;
+}
+
+static void add_macro(struct macros *, struct table *, const struct node *);
+
+static void read_prelude(struct macros *m)
+{
+	struct source source = { 0 };
+	struct parser p = { .arena = &m->s->work, .diag = &m->s->diag, .source = &source };
+
+	source_init(&m->s->work, &source, "prelude.bt", str_of(prelude_text));
+	parse_program(&p);
+	for (const struct node *n = p.items.head; n; n = n->next)
+		add_macro(m, &m->prelude, n);
+}
+
+static const struct node *macros_of(struct macros *m, const struct node *call, bool *foreign)
+{
+	const struct node *own = table_get(&m->by_name, call->name.name);
+
+	*foreign = !own;
+	if (own || call->kind != N_CALL || builtin_find(call->name.name))
+		return own;
+	if (!m->prelude.n)
+		read_prelude(m);
+	return table_get(&m->prelude, call->name.name);
+}
+
+static const struct node *choose(struct macros *m, const struct node *call, const struct node *args,
+				 bool *foreign)
+{
+	const struct node *macro = macros_of(m, call, foreign), *best = NULL;
 
 	for (const struct node *n = macro; n; n = n->next)
-		if (length(n->macro.params) == length(args))
-			return n;
+		if (fit(n, args) > (best ? fit(best, args) : 0))
+			best = n;
+	if (best)
+		return best;
 	if (macro)
 		diag_error(&m->s->diag, call->at, "macro-count", "macro '%.*s' takes %u argument%s, %u given",
 			   STR_ARG(call->name.name), length(macro->macro.params),
@@ -152,33 +214,40 @@ static void expand_calls(struct node **link, void *ctx)
 	struct node *n = *link;
 	const struct node *args = n->kind == N_CALL ? n->call.args : NULL, *macro;
 	struct expansion x;
+	bool foreign;
 
 	ast_links(n, expand_calls, m);
 	if (n->kind != N_CALL && n->kind != N_NAME)
 		return;
-	macro = choose(m, n, args);
+	macro = choose(m, n, args, &foreign);
 	if (!macro || !check_arguments(m, macro, args) || too_deep(m, n) || m->exhausted)
 		return;
-	x = (struct expansion){ m, macro, args, ++m->calls };
+	x = (struct expansion){ m, macro, args, ++m->calls, foreign, n->at };
 	*link = body_of(&x, n->at);
 	m->nested++;
 	ast_links(*link, expand_calls, m);
 	m->nested--;
 }
 
-static void add_macro(struct macros *m, const struct node *n)
+static bool same_params(const struct node *a, const struct node *b)
 {
-	struct node *copy = ast_clone(&m->s->work, n), *first = table_get(&m->by_name, n->macro.name);
+	for (; a && b && a->kind == b->kind; a = a->next)
+		b = b->next;
+	return !a && !b;
+}
+
+static void add_macro(struct macros *m, struct table *table, const struct node *n)
+{
+	struct node *copy = ast_clone(&m->s->work, n), *first = table_get(table, n->macro.name);
 
 	copy->next = first;
 	for (; first; first = first->next)
-		if (length(first->macro.params) == length(n->macro.params)) {
-			diag_error(&m->s->diag, n->at, "macro-again", "a second macro '%.*s' with %u parameter%s",
-				   STR_ARG(n->macro.name), length(n->macro.params),
-				   length(n->macro.params) == 1 ? "" : "s");
+		if (same_params(first->macro.params, n->macro.params)) {
+			diag_error(&m->s->diag, n->at, "macro-again",
+				   "a second macro '%.*s' with the same parameters", STR_ARG(n->macro.name));
 			return;
 		}
-	table_set(&m->s->work, &m->by_name, n->macro.name, copy);
+	table_set(&m->s->work, table, n->macro.name, copy);
 }
 
 void macros(struct script *s)
@@ -187,9 +256,7 @@ void macros(struct script *s)
 
 	for (const struct node *n = s->items; n; n = n->next)
 		if (n->kind == N_MACRO)
-			add_macro(&m, n);
-	if (!m.by_name.n)
-		return;
+			add_macro(&m, &m.by_name, n);
 	for (struct node *n = s->program; n; n = n->next)
 		ast_links(n, expand_calls, &m);
 }

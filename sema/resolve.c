@@ -59,7 +59,8 @@ static void resolve_name(struct names *c, struct node *n)
 
 		diag_hint(&c->s->diag, e, "call it: %s(%s)", n->name.fn->name, n->name.fn->params);
 		n->name.fn = NULL;
-	} else if (n->name.fn->id == B_probe || n->name.fn->id == B_args || n->name.fn->id == B_func) {
+	} else if (n->name.fn->id == B_probe || n->name.fn->id == B_args || n->name.fn->id == B_func ||
+		   n->name.fn->id == B_probetype) {
 		c->p->per_target = true;
 	}
 }
@@ -72,6 +73,8 @@ static void resolve_call(struct names *c, struct node *n)
 	if (!n->call.fn) {
 		unknown(c, name, n->call.name, "function", true);
 	} else if (n->call.fn->form == FORM_VAR) {
+		if (n->call.args && n->call.fn->params[0])
+			return;
 		if (n->call.args) {
 			diag_error(&c->s->diag, n->call.args->at, "arg-count", "'%s' takes no arguments",
 				   n->call.fn->name);
@@ -252,6 +255,8 @@ static void resolve_node(struct node *n, void *ctx)
 		return;
 	case N_CALL:
 		resolve_call(c, n);
+		if (n->kind == N_CALL && n->call.fn && n->call.fn->form == FORM_VAR)
+			return; /* its argument is a word of its own */
 		break;
 	case N_MAP:
 		n->map.map = script_map(c->s, n->map.name, n->at);

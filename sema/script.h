@@ -24,9 +24,13 @@ enum builtin_id {
 enum builtin_form { FORM_VAR, FORM_FN, FORM_AGG };
 
 /* What a helper or builtin does to the world: all that the optimiser asks about it. */
-enum effect { EFFECT_CONST, EFFECT_RUN, EFFECT_READ, EFFECT_CLOCK, EFFECT_EVENT, EFFECT_UPDATE };
+enum effect {
+	EFFECT_CONST, EFFECT_RUN, EFFECT_READ, EFFECT_CLOCK, EFFECT_EVENT, EFFECT_UPDATE, EFFECT_UNSAFE
+};
 
-enum param_kind { P_INT, P_ADDR, P_TEXT, P_LITERAL, P_CONST, P_MAP, P_ELEMENT, P_ANY, PARAM_KINDS };
+enum param_kind {
+	P_INT, P_ADDR, P_TEXT, P_LITERAL, P_CONST, P_MAP, P_ELEMENT, P_ANY, P_WORD, PARAM_KINDS
+};
 
 struct builtin {
 	const char *name;
@@ -41,6 +45,8 @@ extern const struct builtin builtins[BUILTINS];
 const struct builtin *builtin_find(struct str name);
 /* Parameter `i` of a builtin: its kind and whether it may be left out. False: there is none. */
 bool builtin_param(const struct builtin *, uint32_t i, enum param_kind *, bool *optional);
+/* Which of the words that the first parameter of a builtin may be; -1: none of them. */
+int builtin_word(const struct builtin *, const struct node *arg);
 /* N of "argN"; -1 if the name is none. */
 int builtin_argn(struct str name);
 /* "u64 str(addr, ?int)  the string at an address", one a line (xbt --builtins). */
@@ -80,6 +86,10 @@ struct script {
 	uint32_t params_n;
 	char *const *params;     /* $1, $2, ... */
 	bool counts_params;      /* the script looks at $# itself */
+	uint32_t named_n;
+	char *const *named;      /* --name, --name=value: for getopt() */
+	bool has_command;        /* -c */
+	bool unsafe;             /* --unsafe */
 	pid_t pid;               /* -p; -1: none */
 	struct node *program;    /* the probes */
 	struct node *items;      /* what else stands between them: macros, settings, map declarations */
@@ -109,8 +119,14 @@ struct map *script_map(struct script *, struct str name, struct span at);
 
 /* ---- shared by the passes and by codegen ------------------------------------------------ */
 
-/* The value of an expression of literals and numeric parameters. False: it is none. */
+/* The value of an expression of literals, numeric parameters and constant builtins. False: it is none. */
 bool const_value(const struct script *, const struct node *, int64_t *);
+/* Is it known whether a condition holds? Then *holds says so. */
+bool const_condition(const struct script *, const struct node *, bool *holds);
+/* Parameter $number as a number, 0 if it was not given; false: it is something else. */
+bool param_number(const struct script *, uint64_t number, int64_t *);
+/* What was given as --name=value; "true" for --name alone. False: it wasn't given. */
+bool named_param(const struct script *, struct str name, struct str *value);
 /* The text of a positional parameter; empty if it was not given. */
 struct str param_text(const struct script *, uint64_t number);
 /* A literal string or a positional parameter used as one. */
@@ -120,6 +136,8 @@ struct str literal_cut(const struct script *, const struct node *arg, struct str
 /* The aggregation on the right of an assignment; NULL if it is something else. */
 const struct builtin *aggregation_of(const struct node *value);
 enum agg_kind agg_of_builtin(enum builtin_id);
+/* The type of a constant: the smallest signed one that holds it. */
+const struct type *literal_type(int64_t);
 /* The type that holds both; NULL: there is none. */
 const struct type *type_join(struct types *, const struct type *, const struct type *);
 /* The field that args.name means on this target; NULL if it has none. */

@@ -22,6 +22,11 @@ const struct type type_void = { .kind = T_VOID };
 const struct type type_bool = { .kind = T_BOOL, .size = 1 };
 const struct type type_ksym = { .kind = T_KSYM, .size = 8 };
 const struct type type_username = { .kind = T_USERNAME, .size = 8 };
+const struct type type_strerror = { .kind = T_STRERROR, .size = 8 };
+const struct type type_signal = { .kind = T_SIGNAL, .size = 8 };
+const struct type type_syscall = { .kind = T_SYSCALL, .size = 8 };
+const struct type type_macaddr = { .kind = T_MACADDR, .size = 8 };
+const struct type type_inet = { .kind = T_INET, .size = 24 };
 const struct type type_int8 = { .kind = T_INT, .size = 1, .sign = true };
 const struct type type_int16 = { .kind = T_INT, .size = 2, .sign = true };
 const struct type type_int32 = { .kind = T_INT, .size = 4, .sign = true };
@@ -142,17 +147,27 @@ const struct type *type_tuple(struct types *types, const struct type *const *mem
 	return type_record(types, member, NULL, n);
 }
 
-const struct type *type_timestamp(struct types *types, struct str format)
+/* A number that prints by a text of its own. */
+static const struct type *intern_named(struct types *types, uint64_t kind, struct str name)
 {
-	struct type t = { .kind = T_TIMESTAMP, .size = 8 };
-	uint64_t kind = T_TIMESTAMP;
-	char *key = arena_alloc(types->arena, sizeof kind + format.len + 1);
+	struct type t = { .kind = (enum type_kind)kind, .size = 8 };
+	char *key = arena_alloc(types->arena, sizeof kind + name.len + 1);
 
 	memcpy(key, &kind, sizeof kind);
-	if (format.len)
-		memcpy(key + sizeof kind, format.s, format.len);
-	t.name = (struct str){ key + sizeof kind, format.len };
-	return intern(types, &t, (struct str){ key, (uint32_t)sizeof kind + format.len });
+	if (name.len)
+		memcpy(key + sizeof kind, name.s, name.len);
+	t.name = (struct str){ key + sizeof kind, name.len };
+	return intern(types, &t, (struct str){ key, (uint32_t)sizeof kind + name.len });
+}
+
+const struct type *type_timestamp(struct types *types, struct str format)
+{
+	return intern_named(types, T_TIMESTAMP, format);
+}
+
+const struct type *type_cgroup(struct types *types, struct str glob)
+{
+	return intern_named(types, T_CGROUP, glob);
 }
 
 const struct type *type_struct(struct types *types, struct str name, const struct field *fields,
@@ -195,6 +210,11 @@ bool type_is_scalar(const struct type *t)
 	case T_KSYM:
 	case T_USERNAME:
 	case T_TIMESTAMP:
+	case T_STRERROR:
+	case T_SIGNAL:
+	case T_SYSCALL:
+	case T_CGROUP:
+	case T_MACADDR:
 		return true;
 	default:
 		return false;
@@ -218,6 +238,7 @@ uint32_t type_slot(const struct type *t)
 	case T_ARRAY:
 	case T_STRUCT:
 	case T_TUPLE:
+	case T_INET:
 		return round_up(t->size);
 	default:
 		return SLOT;
@@ -263,6 +284,18 @@ const char *type_text(struct arena *a, const struct type *t)
 		return "username";
 	case T_TIMESTAMP:
 		return "timestamp";
+	case T_STRERROR:
+		return "strerror";
+	case T_SIGNAL:
+		return "signal";
+	case T_SYSCALL:
+		return "syscall";
+	case T_CGROUP:
+		return "cgroup_path";
+	case T_MACADDR:
+		return "macaddr";
+	case T_INET:
+		return "inet";
 	}
 	return "unknown";
 }

@@ -30,6 +30,12 @@ enum type_kind {
 	T_KSYM,      /* a kernel address that prints as its symbol */
 	T_USERNAME,  /* a uid that prints as a user's name */
 	T_TIMESTAMP, /* boot-clock ns that print through strftime; name: the format */
+	T_STRERROR,  /* an errno that prints as its text */
+	T_SIGNAL,    /* a signal's number that prints as its text */
+	T_SYSCALL,   /* a system call's number that prints as its name */
+	T_CGROUP,    /* a cgroup's id that prints as its path; name: of which hierarchies, a glob */
+	T_MACADDR,   /* six bytes, the first one lowest */
+	T_INET,      /* a u64 AF_INET or AF_INET6, then 16 bytes that begin with the address */
 };
 
 /* Whose memory an address belongs to; what a read of it must use. */
@@ -64,6 +70,7 @@ struct types {
 };
 
 extern const struct type type_error, type_void, type_bool, type_ksym, type_username;
+extern const struct type type_strerror, type_signal, type_syscall, type_macaddr, type_inet;
 extern const struct type type_int8, type_int16, type_int32, type_int64;
 extern const struct type type_uint8, type_uint16, type_uint32, type_uint64;
 
@@ -77,6 +84,8 @@ const struct type *type_tuple(struct types *, const struct type *const *member, 
 const struct type *type_record(struct types *, const struct type *const *member, const struct str *name,
 			       uint32_t n);
 const struct type *type_timestamp(struct types *, struct str format);
+/* cgroups of the hierarchies that match. */
+const struct type *type_cgroup(struct types *, struct str glob);
 /* Structs are not interned by content: the maker keeps the pointer. Fields are the arena's. */
 const struct type *type_struct(struct types *, struct str name, const struct field *, uint32_t n,
 			       uint32_t size);
@@ -221,6 +230,8 @@ enum ledger_kind {
 	LEDGER_MAP_LEN,     /* not a loss: elements of `map` */
 	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
 	LEDGER_LOOP,        /* a for loop at `at` that the kernel refused: more than 8388608 turns */
+	LEDGER_CPID,        /* not a loss: process id of -c's command */
+	LEDGER_TAI,         /* not a loss: CLOCK_TAI - CLOCK_BOOTTIME in ns when tracing began */
 };
 
 struct ledger_entry {

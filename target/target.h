@@ -111,6 +111,25 @@ const char *features_refusal(struct arena *, const struct features *);
 /* How the kernel was configured for "CONFIG_X": 'y', 'm', 'n'; 0 if nobody can tell. */
 char features_config(struct arena *, const char *option);
 
+/* ---- names.c: numbers and names of the system ------------------------------------------- */
+
+enum { SIGNAL_MAX = 64 };
+/* "KILL" or "SIGKILL"; 0: there is none of that name. */
+int signal_number(struct str name);
+/* "openat"; NULL: this architecture has no such system call. */
+const char *syscall_text(uint64_t number);
+/* The 4 or 16 bytes of an address in text, in network order; 0: it is none. */
+uint32_t address_bytes(struct str text, uint8_t bytes[16]);
+/* A cgroup's id, by its path. */
+bool cgroup_id(struct arena *, struct str path, uint64_t *id);
+/* The path of the cgroup with that id, in each mounted hierarchy whose name ("unified": v2) the glob
+ * matches: "unified:/system.slice", joined by commas; empty: it is gone. In the arena. */
+struct str cgroup_find(struct arena *, uint64_t id, struct str glob);
+/* How many CPUs there can be. */
+uint32_t cpus_possible(void);
+/* Is this process in another PID namespace than the first one? Then these name it. */
+bool pid_namespace(uint64_t *dev, uint64_t *inode);
+
 /* ---- arch.c: register and calling facts, in one place for each architecture ------------- */
 
 struct arch {

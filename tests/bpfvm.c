@@ -523,6 +523,14 @@ static struct reg call_comm(struct machine *m)
 	return number(0);
 }
 
+static struct reg call_ns_pid(struct machine *m)
+{
+	uint32_t *to = (uint32_t *)reach_write(m, get(m, 3), 0, get(m, 4)->v);
+
+	to[0] = to[1] = (uint32_t)getpid();
+	return number(0);
+}
+
 static struct reg call_reserve(struct machine *m)
 {
 	struct record *record = reserve(map_argument(m, 1), get(m, 2)->v);
@@ -652,6 +660,14 @@ static struct reg call_helper(struct machine *m, int32_t id)
 		return number((uint64_t)getgid() << 32 | getuid());
 	case BPF_FUNC_get_smp_processor_id:
 		return number((uint64_t)m->cpu);
+	case BPF_FUNC_get_numa_node_id:
+		return number(0);
+	case BPF_FUNC_get_ns_current_pid_tgid:
+		return call_ns_pid(m);
+	case BPF_FUNC_jiffies64:
+		return number(clock_ns(CLOCK_MONOTONIC) / 4000000);
+	case BPF_FUNC_ktime_get_tai_ns:
+		return number(clock_ns(CLOCK_TAI));
 	case BPF_FUNC_get_current_cgroup_id:
 		return number(1);
 	case BPF_FUNC_get_current_task:
@@ -682,6 +698,7 @@ static uint64_t compute(struct machine *m, uint8_t op, uint64_t a, uint64_t b, u
 	case BPF_XOR:  return a ^ b;
 	case BPF_MOV:  return b;
 	case BPF_NEG:  return -a;
+	case BPF_END:  return __builtin_bswap64(a) >> (64 - b);
 	case BPF_LSH:  return a << (b & (bits - 1));
 	case BPF_RSH:  return a >> (b & (bits - 1));
 	case BPF_ARSH:
@@ -695,7 +712,8 @@ static void step_alu(struct machine *m, const struct bpf_insn *i)
 {
 	bool wide = BPF_CLASS(i->code) == BPF_ALU64;
 	uint8_t op = BPF_OP(i->code);
-	struct reg b = BPF_SRC(i->code) == BPF_X ? *get(m, i->src_reg) : number((uint64_t)(int64_t)i->imm);
+	struct reg b = BPF_SRC(i->code) == BPF_X && op != BPF_END ? *get(m, i->src_reg)
+						  : number((uint64_t)(int64_t)i->imm);
 	struct reg a = op == BPF_MOV ? number(0) : *get(m, i->dst_reg);
 
 	if (i->dst_reg >= 10)

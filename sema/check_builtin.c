@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The rules of single builtins, for what a row of builtins.def can't say: which maps print() takes,
+ * what histograms look like, which names the system knows, what must hold while compiling.
+ */
+#include "sema/check.h"
+
+#include <string.h>
+
+/* ---- maps ------------------------------------------------------------------------------- */
+
+static void check_print(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args;
+	int64_t v;
+
+	if (arg->kind != N_MAP || arg->map.key) {
+		if (arg->next)
+			FAIL(c, arg->next, "arg-count", "only a whole map is printed with top and div");
+		if (arg->kind == N_MAP)
+			check_map_read(c, arg);
+		return;
+	}
+	check_undefined_map(c, arg);
+	for (arg = arg->next; arg; arg = arg->next)
+		if (const_value(c->s, arg, &v) && v < 0)
+			FAIL(c, arg, "negative", "top and div can't be negative");
+}
+
+/* delete(@m[k]), delete(@m, k), delete(@m): the map's key in all three. */
+static void check_element(struct checker *c, struct node *n)
+{
+	struct node *m = n->call.args, *key = m->next;
+
+	if (key && m->map.key) {
+		FAIL(c, key, "arg-count", "%s() takes the key once: %s(%.*s, key)", n->call.fn->name,
+		     n->call.fn->name, STR_ARG(m->map.name));
+		return;
+	}
+	check_undefined_map(c, m);
+	if (key) {
+		/* The key is a tuple if the map has several: from here on it is an element. */
+		m->next = NULL;
+		m->map.key = key->kind == N_TUPLE ? key->list : key;
+	}
+	check_map_key(c, m);
+}
+
+static void check_histogram(struct checker *c, struct node *n)
+{
+	struct hist_shape h = { 0 };
+	struct node *arg = n->call.args->next;
+	int64_t bits = 0;
+
+	if (n->call.fn->id == B_hist) {
+		if (arg && const_value(c->s, arg, &bits) && (bits < 0 || bits > HIST_BITS_MAX))
+			FAIL(c, arg, "hist-bits", "hist() takes 0 to %d bits", HIST_BITS_MAX);
+		return;
+	}
+	const_value(c->s, arg, &h.min);
+	const_value(c->s, arg->next, &h.max);
+	const_value(c->s, arg->next->next, &h.step);
+	if (h.min < 0)
+		FAIL(c, arg, "lhist", "the least value of lhist() can't be negative");
+	else if (h.max <= h.min)
+		FAIL(c, arg->next, "lhist", "the greatest value of lhist() must be above the least");
+	else if (h.step <= 0)
+		FAIL(c, arg->next->next, "lhist", "the step of lhist() must be positive");
+	else if ((h.max - h.min) / h.step >= LHIST_BUCKETS_MAX)
+		FAIL(c, n, "lhist", "lhist() would need %lld buckets; at most %d are possible",
+		     (long long)((h.max - h.min) / h.step), LHIST_BUCKETS_MAX);
+}
+
+static void check_kaddr(struct checker *c, struct node *n)
+{
+	struct ksyms *ksyms = ksyms_open();
+	struct str name;
+	bool found = false;
+
+	literal_text(c->s, n->call.args, &name);
+	ksyms_address(ksyms, name, &found);
+	if (!found)
+		FAIL(c, n->call.args, "symbol", "the kernel has no symbol '%.*s'", STR_ARG(name));
+	ksyms_close(ksyms);
+}
+
+/* ---- at compile time -------------------------------------------------------------------- */
+
+/* What the script says, with the arguments that are known. */
+static const char *message_of(struct checker *c, struct node *fmt, const struct node *arg)
+{
+	const char *out = "";
+	uint32_t pos = 0, done = 0;
+	struct conversion v;
+	struct str text, value;
+	int64_t number;
+
+	if (!literal_text(c->s, fmt, &text))
+		return "";
+	for (; format_next(text, &pos, &v); done = v.end) {
+		out = arena_printf(&c->s->work, "%s%.*s", out, (int)(v.beg - done), text.s + done);
+		if (v.conv == '%')
+			out = arena_printf(&c->s->work, "%s%%", out);
+		else if (arg && literal_text(c->s, arg, &value))
+			out = arena_printf(&c->s->work, "%s%.*s", out, STR_ARG(value));
+		else if (arg && const_value(c->s, arg, &number))
+			out = arena_printf(&c->s->work, "%s%lld", out, (long long)number);
+		else
+			out = arena_printf(&c->s->work, "%s%.*s", out, (int)(v.end - v.beg), text.s + v.beg);
+		arg = v.conv != '%' && arg ? arg->next : arg;
+	}
+	return arena_printf(&c->s->work, "%s%.*s", out, (int)(text.len - done), text.s + done);
+}
+
+static void check_fail(struct checker *c, struct node *n)
+{
+	if (!c->unreachable)
+		FAIL(c, n, "fail", "%s", message_of(c, n->call.args, n->call.args->next));
+}
+
+static void check_static_assert(struct checker *c, struct node *n)
+{
+	struct node *cond = n->call.args;
+	bool holds;
+
+	if (c->unreachable)
+		return;
+	if (!const_condition(c->s, cond, &holds))
+		FAIL(c, cond, "static-assert", "it isn't known while compiling whether this holds");
+	else if (!holds)
+		FAIL(c, n, "static-assert", "%s", cond->next ? message_of(c, cond->next, NULL)
+							     : "this doesn't hold");
+}
+
+static void check_getopt(struct checker *c, struct node *n)
+{
+	struct node *fallback = n->call.args->next;
+	struct str name, given;
+	int64_t v;
+
+	literal_text(c->s, n->call.args, &name);
+	if (fallback && !const_value(c->s, fallback, &v) && !literal_text(c->s, fallback, &given))
+		FAIL(c, fallback, "getopt", "what getopt() falls back on must be a literal");
+	else if (named_param(c->s, name, &given) && !const_value(c->s, n, &v) &&
+		 !literal_text(c->s, n, &given))
+		FAIL(c, n, "getopt", "--%.*s takes a number, not '%.*s'", STR_ARG(name), STR_ARG(given));
+}
+
+/* ---- the system's names ----------------------------------------------------------------- */
+
+static void check_signal(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args;
+	struct str name;
+	int64_t v;
+
+	if (literal_text(c->s, arg, &name) && arg->kind == N_STRING) {
+		if (!signal_number(name))
+			FAIL(c, arg, "signal", "there is no signal '%.*s'", STR_ARG(name));
+	} else if (!type_is_integer(arg->type)) {
+		FAIL(c, arg, "signal", "a signal is a number or a name like \"KILL\"");
+	} else if (const_value(c->s, arg, &v) && (v < 1 || v > SIGNAL_MAX)) {
+		FAIL(c, arg, "signal", "signals are 1 to %d", SIGNAL_MAX);
+	}
+}
+
+static void check_override(struct checker *c, struct node *n)
+{
+	for (uint32_t i = 0; i < c->p->points.n; i++)
+		if (strcmp(c->p->points.v[i].kind->name, "kprobe")) {
+			FAIL(c, n, "override", "override() works in kprobes only");
+			return;
+		}
+}
+
+static void check_cgroupid(struct checker *c, struct node *n)
+{
+	struct str path;
+	uint64_t id;
+
+	literal_text(c->s, n->call.args, &path);
+	if (!cgroup_id(&c->s->work, path, &id))
+		FAIL(c, n->call.args, "cgroup", "there is no cgroup '%.*s'", STR_ARG(path));
+}
+
+static void check_pton(struct checker *c, struct node *n)
+{
+	uint8_t bytes[16];
+	struct str text;
+
+	literal_text(c->s, n->call.args, &text);
+	if (!address_bytes(text, bytes))
+		FAIL(c, n->call.args, "address", "'%.*s' is no IPv4 or IPv6 address", STR_ARG(text));
+}
+
+static void check_ntop(struct checker *c, struct node *n)
+{
+	struct node *address = n->call.args->next ? n->call.args->next : n->call.args;
+	const struct type *t = address->type;
+
+	if (n->call.args->next && !type_is_integer(n->call.args->type))
+		FAIL(c, n->call.args, "address", "the first of two arguments is AF_INET (2) or AF_INET6 (10)");
+	else if (!type_is_integer(t) && t->kind != T_POINTER && !((t->kind == T_ARRAY || t->kind == T_STRING) &&
+								 (t->size == 4 || t->size == 16)))
+		FAIL(c, address, "address", "an address is an integer, or an array of 4 or 16 bytes, not %s",
+		     text_of(c, t));
+}
+
+/* ---- all of them ------------------------------------------------------------------------ */
+
+void check_builtin(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args;
+	int64_t v;
+
+	switch (n->call.fn->id) {
+	case B_printf:
+	case B_errorf:
+	case B_warnf:
+	case B_cat:
+	case B_system:
+		check_printf(c, n);
+		break;
+	case B_fail:
+		check_printf(c, n);
+		check_fail(c, n);
+		break;
+	case B_static_assert:
+		check_static_assert(c, n);
+		break;
+	case B_getopt:
+		check_getopt(c, n);
+		break;
+	case B_signal:
+	case B_signal_thread:
+		check_signal(c, n);
+		break;
+	case B_override:
+		check_override(c, n);
+		break;
+	case B_cgroupid:
+		check_cgroupid(c, n);
+		break;
+	case B_pton:
+		check_pton(c, n);
+		break;
+	case B_ntop:
+		check_ntop(c, n);
+		break;
+	case B_macaddr:
+		if (arg->type->kind == T_ARRAY && arg->type->size != 6)
+			FAIL(c, arg, "address", "a MAC address has 6 bytes, not %u", arg->type->size);
+		break;
+	case B_print:
+		check_print(c, n);
+		break;
+	case B_delete:
+	case B_has_key:
+		check_element(c, n);
+		break;
+	case B_len:
+		if (!arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
+			FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
+		check_undefined_map(c, arg);
+		break;
+	case B_clear:
+	case B_zero:
+		check_undefined_map(c, arg);
+		break;
+	case B_kaddr:
+	case B_percpu_kaddr:
+		check_kaddr(c, n);
+		break;
+	case B_hist:
+	case B_lhist:
+		check_histogram(c, n);
+		break;
+	case B_strncmp:
+		if (const_value(c->s, arg->next->next, &v) && v < 0)
+			FAIL(c, arg->next->next, "negative", "strncmp() can't compare a negative number of bytes");
+		break;
+	case B_str:
+	case B_buf:
+		if (arg->next && const_value(c->s, arg->next, &v) && v <= 0)
+			FAIL(c, arg->next, "negative", "%s() needs a positive length", n->call.fn->name);
+		break;
+	default:
+		break;
+	}
+}
