@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # xbt's build. `make` makes ./xbt; `make help` lists the rest.
-# Needs: a C11 compiler, flex, bison, libbpf, libelf, zlib (Debian: see README.md).
+# Needs: a C11 compiler, flex, bison, libbpf, libelf, zlib, liblzma, libiberty (Debian: see README.md).
 
 CC      ?= gcc
 CFLAGS  ?= -O2 -g
@@ -11,7 +11,7 @@ BIN     ?= xbt
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 CPPFLAGS_ALL = -std=c11 -D_GNU_SOURCE -I. -I$(B) $(CPPFLAGS)
-LIBS    = -lbpf -lelf -lz
+LIBS    = -lbpf -lelf -lz -llzma -liberty
 
 SRC = \
 	core/arena.c \
@@ -25,7 +25,9 @@ SRC = \
 	target/ksyms.c \
 	target/names.c \
 	target/path.c \
+	target/symtab.c \
 	target/tracefs.c \
+	target/usyms.c \
 	lexer/number.c \
 	lexer/string.c \
 	parser/ast.c \
@@ -43,6 +45,7 @@ SRC = \
 	sema/parse.c \
 	sema/plan.c \
 	sema/resolve.c \
+	sema/stack.c \
 	sema/type.c \
 	codegen/allocate.c \
 	codegen/build.c \
@@ -53,6 +56,7 @@ SRC = \
 	codegen/build_for.c \
 	codegen/build_map.c \
 	codegen/build_memory.c \
+	codegen/build_stack.c \
 	codegen/build_text.c \
 	codegen/build_value.c \
 	codegen/disasm.c \
@@ -85,6 +89,7 @@ SRC = \
 	runtime/out_json.c \
 	runtime/out_text.c \
 	runtime/session.c \
+	runtime/stack.c \
 	runtime/value.c
 GENERATED = $(B)/parser/grammar.c $(B)/lexer/lexer.c
 OBJ  = $(SRC:%.c=$(B)/%.o) $(GENERATED:.c=.o)
@@ -129,12 +134,12 @@ $(B)/sema/prelude.h: sema/prelude.bt
 PRINT_TEST = $(B)/tests/print_test
 CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
 	tests/cases/list.txt
-RUN_CASES = tests/cases/run.txt tests/cases/json.txt
+RUN_CASES = tests/cases/run.txt tests/cases/json.txt tests/cases/stack.txt
 ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
-	runtime/maps.o runtime/command.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
+	runtime/maps.o runtime/stack.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
 	target/path.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 

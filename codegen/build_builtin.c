@@ -358,6 +358,10 @@ ref build_delete(struct build *b, struct node *n, struct place to)
 
 ref build_len(struct build *b, struct node *n, struct place to)
 {
+	struct node *of = n->call.args;
+
 	(void)to;
-	return ledger_read(b, LEDGER_MAP_LEN, n->call.args->map.map);
+	if (of->kind != N_MAP || of->map.key)
+		return build_stack_length(b, of);
+	return ledger_read(b, LEDGER_MAP_LEN, of->map.map);
 }

@@ -188,7 +188,7 @@ static bool make_program(struct script *s, struct image *image, struct probe *p,
 			 struct attach_point *ap, struct target *targets, uint32_t n,
 			 const struct dumps *d)
 {
-	struct build b = { .s = s, .nesting = 1, .image = image, .p = p, .ap = ap, .target = targets,
+	struct build b = { .s = s, .image = image, .p = p, .ap = ap, .target = targets,
 			   .prog = image->progs.n };
 	struct fn *f = build_program(&b, program_name(s, targets));
 	uint32_t *callbacks = arena_alloc(&s->arena, (f->callbacks.n + 1) * sizeof *callbacks);
@@ -232,6 +232,9 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 
 /* ---- maps ------------------------------------------------------------------------------- */
 
+/* Each takes its memory only when it comes, where the kernel can do that (load.c). */
+enum { STACKS = 1 << 17 };
+
 /* The kernel wants a power of two, of whole pages. */
 static uint32_t ring_size(const struct script *s)
 {
@@ -249,6 +252,10 @@ static void add_own_maps(struct script *s, struct image *image)
 		[IMAGE_LEDGER] = { "xbt_ledger", BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE, NULL },
 		[IMAGE_ZERO] = { "xbt_zero", BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0, NULL },
 		[IMAGE_SCRATCH] = { "xbt_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1, 0, NULL },
+		[IMAGE_STACKS] = { "xbt_stacks", BPF_MAP_TYPE_HASH, 8, 8 + STACK_DEPTH_MAX * 8, STACKS, 0,
+				   NULL },
+		[IMAGE_BUILD_IDS] = { "xbt_build_ids", BPF_MAP_TYPE_HASH, 8,
+				      8 + STACK_DEPTH_MAX * STACK_BUILD_ID_WORDS * 8, STACKS / 4, 0, NULL },
 	};
 
 	for (uint32_t i = 0; i < IMAGE_MAPS; i++)

@@ -65,11 +65,20 @@ static bool fill_map(struct loaded *l, const struct map *m, int fd)
 	return true;
 }
 
+/* Where all memory must be there at once, the maps of stacks are smaller. */
+static uint32_t map_entries(const struct image_map *m, uint32_t index, uint32_t flags)
+{
+	bool stacks = index == IMAGE_STACKS || index == IMAGE_BUILD_IDS;
+
+	return stacks && !(flags & BPF_F_NO_PREALLOC) ? m->max_entries / 8 : m->max_entries;
+}
+
 static bool create_map(struct loaded *l, uint32_t index)
 {
 	const struct image_map *m = &l->session->image->maps.v[index];
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = map_flags(l, m));
-	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size, m->max_entries, &opts);
+	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size,
+				map_entries(m, index, opts.map_flags), &opts);
 
 	if (fd < 0 && errno == E2BIG && m->key_size > KEY_MAX_OLD) {
 		fprintf(stderr, "xbt: error: the keys of @%s have %u bytes, and this kernel takes %d\n"

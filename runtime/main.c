@@ -184,6 +184,8 @@ static int run(struct image *image, const struct options *o, FILE *out)
 	session.terminal = !o->raw && session.format == &out_text && isatty(fileno(out));
 	session.map_fds = closed_fds(&session.arena, image->maps.n);
 	session.ksyms = ksyms_open();
+	session.usyms = usyms_open();
+	usyms_demangle(session.usyms, image->config.cpp_demangle);
 	l.prog_fds = closed_fds(&session.arena, image->progs.n);
 	l.links = (struct links){ .arena = &session.arena, .pid = o->pid };
 	l.diag = (struct diag){ .arena = &session.arena, .source = &image->source,
@@ -196,6 +198,7 @@ static int run(struct image *image, const struct options *o, FILE *out)
 	loop_close(&session);
 	unload(&l);
 	ksyms_close(session.ksyms);
+	usyms_close(session.usyms);
 	fine &= !fflush(out) && !ferror(out);
 	session_free(&session);
 	return fine ? session.exit_status : 1;

@@ -275,6 +275,14 @@ static void report_entry(struct session *s, uint32_t i, FILE *err)
 			plural(n));
 		s->format->lost(s, n);
 		break;
+	case LEDGER_STACK_FULL:
+		fprintf(err, "xbt: %" PRIu64 " stack%s found no room to be kept and print as [lost]\n", n,
+			plural(n));
+		break;
+	case LEDGER_STACK_CLASH:
+		fprintf(err, "xbt: %" PRIu64 " stack%s had the hash of another and print as that one\n", n,
+			plural(n));
+		break;
 	case LEDGER_MAP_FULL:
 		report_full(&s->image->source, e, n, err);
 		break;

@@ -47,6 +47,11 @@ void time_text(struct session *, struct buffer *, struct str fmt, int64_t wall_n
 void format_text(struct session *, struct buffer *, struct str fmt, const struct type *args,
 		 const uint8_t *data);
 
+/* ---- stack.c ---------------------------------------------------------------------------- */
+
+/* A stack's frames, each on a line of its own, and a newline before the first. */
+void stack_text(struct session *, struct buffer *, const struct type *, const uint8_t *slot);
+
 /* ---- hist.c ----------------------------------------------------------------------------- */
 
 /* The rows of a log2 or linear histogram, from the first to the last that is not empty. */

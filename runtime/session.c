@@ -86,6 +86,7 @@ void session_init(struct session *s, struct image *image)
 	struct buffer *const buffers[] = {
 		&s->text,	   &s->scratch,	       &s->raw_keys,	       &s->raw_values,
 		&s->snapshot.keys, &s->snapshot.values, &s->snapshot.elements, &s->json,
+		&s->stack,
 	};
 
 	*s = (struct session){ .image = image, .out = stdout, .err = stderr, .format = &out_text };

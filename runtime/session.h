@@ -17,6 +17,7 @@
 struct ksyms;
 struct out;
 struct ring_buffer;
+struct usyms;
 
 /* Bytes that grow. The first byte is aligned for any type. */
 struct buffer {
@@ -54,6 +55,7 @@ struct session {
 	int *map_fds;      /* parallel to image->maps */
 	uint64_t *ledger;  /* mapped memory, parallel to image->ledger */
 	struct ksyms *ksyms;
+	struct usyms *usyms;
 	uint32_t ncpus;    /* possible CPUs: how many parts a per-CPU value has */
 	FILE *out;
 	FILE *err;         /* where trouble is reported while running */
@@ -73,6 +75,7 @@ struct session {
 	/* Private to the printing half. */
 	struct arena arena;
 	struct buffer text;      /* the output of one event or map */
+	struct buffer stack;     /* the addresses of one stack */
 	struct buffer json;      /* the same as JSON */
 	bool compact;            /* keys as JSON has them: no blanks between their members */
 	struct buffer scratch;   /* a strftime format */

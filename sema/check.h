@@ -39,6 +39,8 @@ void check_aggregation(struct checker *, struct node *assignment);
 
 /* check_builtin.c: what single builtins want of arguments that are of the right kinds */
 void check_builtin(struct checker *, struct node *);
+/* stack.c */
+void check_stack(struct checker *, struct node *call);
 
 /* check_statement.c; false: it is no statement */
 bool check_statement(struct checker *, struct node *);

@@ -208,6 +208,20 @@ static void check_ntop(struct checker *c, struct node *n)
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
+/* len(@m), or of a stack */
+static void check_len(struct checker *c, struct node *arg)
+{
+	bool map = arg->kind == N_MAP && !arg->map.key;
+
+	if (map && !arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
+		FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
+	else if (map)
+		check_undefined_map(c, arg);
+	else if (!poisoned(arg) && arg->type->kind != T_STACK)
+		FAIL(c, arg, "len", "len() counts the elements of a map or the frames of a stack, not %s",
+		     text_of(c, arg->type));
+}
+
 void check_builtin(struct checker *c, struct node *n)
 {
 	struct node *arg = n->call.args;
@@ -259,9 +273,11 @@ void check_builtin(struct checker *c, struct node *n)
 		check_element(c, n);
 		break;
 	case B_len:
-		if (!arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
-			FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
-		check_undefined_map(c, arg);
+		check_len(c, arg);
+		break;
+	case B_kstack:
+	case B_ustack:
+		check_stack(c, n);
 		break;
 	case B_clear:
 	case B_zero:

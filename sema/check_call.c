@@ -172,6 +172,12 @@ static bool check_args(struct checker *c, struct node *n)
 	return c->s->diag.nerror == errors;
 }
 
+/* Does "any" mean a map, too? */
+static bool takes_maps(const struct builtin *fn)
+{
+	return fn->id == B_print || fn->id == B_len;
+}
+
 void check_call(struct checker *c, struct node *n)
 {
 	enum param_kind kind;
@@ -183,7 +189,7 @@ void check_call(struct checker *c, struct node *n)
 	for (struct node *arg = n->call.args; arg; arg = arg->next, i++) {
 		bool known = builtin_param(n->call.fn, i, &kind, &optional);
 
-		if (known && is_whole_map(arg, kind) && !(kind == P_ANY && n->call.fn->id != B_print))
+		if (known && is_whole_map(arg, kind) && (kind != P_ANY || takes_maps(n->call.fn)))
 			ast_children(arg, check_node, c);
 		else if (!known || (kind != P_LITERAL && kind != P_WORD))
 			check_node(arg, c);

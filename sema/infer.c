@@ -73,6 +73,8 @@ const struct type *type_join(struct types *t, const struct type *a, const struct
 		return a->len > b->len ? a : b;
 	if (a->kind == T_TUPLE && a->nfields == b->nfields)
 		return join_tuples(t, a, b);
+	if (a->kind == T_STACK && a->space == b->space && a->mode == b->mode)
+		return a->len > b->len ? a : b;
 	if (a->kind == T_POINTER)
 		return a->of->kind == T_VOID ? b : b->of->kind == T_VOID ? a : NULL;
 	return NULL;
@@ -275,6 +277,8 @@ static const struct type *infer_call(struct inference *in, struct node *n)
 		return &type_error;
 	if (fn->result[0])
 		return named_type(in->s, fn->result);
+	if (fn->form == FORM_BOTH)
+		return stack_type(in->s, n);
 	if (!args)
 		return &type_error;
 	switch (fn->id) {

@@ -39,7 +39,7 @@ static void unknown(struct names *c, struct span at, struct str name, const char
 	struct near near = { .wanted = name };
 
 	for (size_t i = 0; i < BUILTINS; i++)
-		if (!call == (builtins[i].form == FORM_VAR) && i != B_argn)
+		if ((!call == (builtins[i].form == FORM_VAR) || builtins[i].form == FORM_BOTH) && i != B_argn)
 			str_near(&near, str_of(builtins[i].name));
 	if (near.best.len)
 		diag_hint(&c->s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
@@ -53,6 +53,9 @@ static void resolve_name(struct names *c, struct node *n)
 	n->name.fn = builtin_find(n->name.name);
 	if (!n->name.fn) {
 		unknown(c, n->at, n->name.name, "name", false);
+	} else if (n->name.fn->form == FORM_BOTH) {
+		n->kind = N_CALL; /* both begin with their name and their row */
+		n->call.args = NULL;
 	} else if (n->name.fn->form != FORM_VAR) {
 		uint32_t e = diag_error(&c->s->diag, n->at, "needs-call", "'%s' is a function",
 					n->name.fn->name);
@@ -65,6 +68,18 @@ static void resolve_name(struct names *c, struct node *n)
 	}
 }
 
+/* A stack's mode is a word that only stacks know. */
+static void resolve_modes(struct node *arg)
+{
+	for (; arg; arg = arg->next)
+		if (arg->kind == N_NAME && !builtin_find(arg->name.name)) {
+			struct str word = arg->name.name;
+
+			arg->kind = N_STRING;
+			arg->str = word;
+		}
+}
+
 static void resolve_call(struct names *c, struct node *n)
 {
 	struct span name = { n->at.beg, n->at.beg + n->call.name.len };
@@ -72,6 +87,8 @@ static void resolve_call(struct names *c, struct node *n)
 	n->call.fn = builtin_find(n->call.name);
 	if (!n->call.fn) {
 		unknown(c, name, n->call.name, "function", true);
+	} else if (n->call.fn->form == FORM_BOTH) {
+		resolve_modes(n->call.args);
 	} else if (n->call.fn->form == FORM_VAR) {
 		if (n->call.args && n->call.fn->params[0])
 			return;

@@ -21,7 +21,7 @@ enum builtin_id {
 	BUILTINS
 };
 
-enum builtin_form { FORM_VAR, FORM_FN, FORM_AGG };
+enum builtin_form { FORM_VAR, FORM_FN, FORM_BOTH, FORM_AGG };
 
 /* What a helper or builtin does to the world: all that the optimiser asks about it. */
 enum effect {
@@ -143,6 +143,8 @@ const struct type *type_join(struct types *, const struct type *, const struct t
 /* The field that args.name means on this target; NULL if it has none. */
 const struct field *args_field(struct script *, const struct attach_point *, struct target *,
 			       struct str name);
+/* The type of a call of kstack or ustack. */
+const struct type *stack_type(struct script *, const struct node *call);
 /* Is this node the builtin `args`? */
 bool is_args(const struct node *);
 /* Calls visit for the node and all below it, before its children. */

@@ -170,6 +170,14 @@ const struct type *type_cgroup(struct types *types, struct str glob)
 	return intern_named(types, T_CGROUP, glob);
 }
 
+const struct type *type_stack(struct types *types, enum space space, enum stack_mode mode, uint32_t depth)
+{
+	struct type t = { .kind = T_STACK, .size = STACK_SLOT, .len = depth, .space = space, .mode = mode };
+	uint64_t words[4] = { t.kind, t.space, t.len, t.mode };
+
+	return intern(types, &t, (struct str){ (const char *)words, sizeof words });
+}
+
 const struct type *type_struct(struct types *types, struct str name, const struct field *fields,
 			       uint32_t n, uint32_t size)
 {
@@ -239,6 +247,7 @@ uint32_t type_slot(const struct type *t)
 	case T_STRUCT:
 	case T_TUPLE:
 	case T_INET:
+	case T_STACK:
 		return round_up(t->size);
 	default:
 		return SLOT;
@@ -253,6 +262,16 @@ static const char *tuple_text(struct arena *a, const struct type *t)
 		text = arena_printf(a, "%s%s%.*s%s%s", text, i ? ", " : "", STR_ARG(t->fields[i].name),
 				    t->fields[i].name.len ? "=" : "", type_text(a, t->fields[i].type));
 	return arena_printf(a, "%s%s)", text, t->nfields == 1 && !t->fields[0].name.len ? "," : "");
+}
+
+static const char *stack_text(struct arena *a, const struct type *t)
+{
+	static const char *const modes[STACK_MODES] = {
+		[STACK_BPFTRACE] = "", [STACK_PERF] = "(perf)", [STACK_RAW] = "(raw)",
+		[STACK_BUILD_ID] = "(build_id)",
+	};
+
+	return arena_printf(a, "%cstack%s", t->space == SPACE_USER ? 'u' : 'k', modes[t->mode]);
 }
 
 const char *type_text(struct arena *a, const struct type *t)
@@ -296,6 +315,8 @@ const char *type_text(struct arena *a, const struct type *t)
 		return "macaddr";
 	case T_INET:
 		return "inet";
+	case T_STACK:
+		return stack_text(a, t);
 	}
 	return "unknown";
 }

@@ -36,6 +36,17 @@ enum type_kind {
 	T_CGROUP,    /* a cgroup's id that prints as its path; name: of which hierarchies, a glob */
 	T_MACADDR,   /* six bytes, the first one lowest */
 	T_INET,      /* a u64 AF_INET or AF_INET6, then 16 bytes that begin with the address */
+	T_STACK,     /* space: whose; len: how deep at most; mode: how it prints */
+};
+
+/* How stacks print: the words of stack_mode in config.def. */
+enum stack_mode { STACK_BPFTRACE, STACK_PERF, STACK_RAW, STACK_BUILD_ID, STACK_MODES };
+
+enum {
+	STACK_DEPTH_MAX = 127,
+	STACK_BUILD_ID_WORDS = 4, /* of a frame with its build id: struct bpf_stack_build_id */
+	/* A stack's slot: its id in the map of stacks; u32 how many frames, u32 the process (ustack). */
+	STACK_ID = 0, STACK_FRAMES = 8, STACK_PID = 12, STACK_SLOT = 16,
 };
 
 /* Whose memory an address belongs to; what a read of it must use. */
@@ -46,6 +57,7 @@ struct type {
 	enum type_kind kind;
 	bool sign;
 	enum space space; /* pointers, and arrays in a struct: where the bytes are */
+	enum stack_mode mode;
 	uint32_t size;    /* as C has it: an int8 is 1, string[16] is 16, a buffer its len */
 	uint32_t len;
 	const struct type *of;
@@ -86,6 +98,7 @@ const struct type *type_record(struct types *, const struct type *const *member,
 const struct type *type_timestamp(struct types *, struct str format);
 /* cgroups of the hierarchies that match. */
 const struct type *type_cgroup(struct types *, struct str glob);
+const struct type *type_stack(struct types *, enum space, enum stack_mode, uint32_t depth);
 /* Structs are not interned by content: the maker keeps the pointer. Fields are the arena's. */
 const struct type *type_struct(struct types *, struct str name, const struct field *, uint32_t n,
 			       uint32_t size);
@@ -228,6 +241,8 @@ enum ledger_kind {
 	LEDGER_LOST_EVENTS, /* the ring buffer was full */
 	LEDGER_MAP_FULL,    /* an update found no room in `map` */
 	LEDGER_MAP_LEN,     /* not a loss: elements of `map` */
+	LEDGER_STACK_FULL,  /* a stack found no room: it prints as such */
+	LEDGER_STACK_CLASH, /* a stack's hash was another's: it prints as that one */
 	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
 	LEDGER_LOOP,        /* a for loop at `at` that the kernel refused: more than 8388608 turns */
 	LEDGER_CPID,        /* not a loss: process id of -c's command */

@@ -7,6 +7,8 @@
 #ifndef XBT_TARGET_H
 #define XBT_TARGET_H
 
+#include <sys/types.h>
+
 #include "core/core.h"
 
 /* ---- path.c ----------------------------------------------------------------------------- */
@@ -93,6 +95,33 @@ const char *ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
 uint64_t ksyms_address(struct ksyms *, struct str name, bool *found);
 /* Near misses for "did you mean"; they live until ksyms_close. */
 void ksyms_near(struct ksyms *, struct near *);
+
+/* ---- symtab.c: the functions of an ELF file, by address --------------------------------- */
+
+/* Opens a regular file, as whoever has that root sees it. -1 if there is none. */
+int open_in_root(int root, const char *path);
+
+struct symtab;
+/* Files with debug information are looked for under root. Never NULL; empty if it is no ELF file. */
+struct symtab *symtab_of_file(struct arena *, int fd, int root, bool demangles);
+struct symtab *symtab_of_memory(struct arena *, const void *image, size_t size, bool demangles);
+/* The function at an offset in the file, and how far into it. NULL: none is known. */
+const char *symtab_name(struct symtab *, uint64_t file_offset, uint64_t *offset);
+
+/* ---- usyms.c: addresses of processes ---------------------------------------------------- */
+
+struct usyms;
+struct usyms *usyms_open(void); /* reads nothing yet; free with usyms_close */
+void usyms_close(struct usyms *);
+/* Are names of C++, Rust and the like shown as they are written? They are, by default. */
+void usyms_demangle(struct usyms *, bool);
+
+struct usym {
+	const char *name; /* NULL: not known */
+	uint64_t offset;  /* how far into it */
+	const char *path; /* of the file that is mapped there; NULL: not known */
+};
+void usyms_find(struct usyms *, pid_t, uint64_t address, struct usym *);
 
 /* ---- features.c: what this kernel and this process can do ------------------------------- */
 

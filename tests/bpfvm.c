@@ -531,6 +531,31 @@ static struct reg call_ns_pid(struct machine *m)
 	return number(0);
 }
 
+/* A stack of three frames: of the kernel in tests/fixture, or of a process. The rest is zeroed. */
+static struct reg call_stack(struct machine *m)
+{
+	static const uint64_t kernel[] = { 0xffffffff813669e4, 0xffffffff81366c20, 0xffffffff81001001 };
+	static const uint64_t user[] = { 0x1001, 0x2002, 0x3003 };
+	static const struct bpf_stack_build_id ids[] = {
+		{ .status = BPF_STACK_BUILD_ID_VALID, .build_id = { 0xab, 1, 0, 0xcd }, .offset = 0x1234 },
+		{ .status = BPF_STACK_BUILD_ID_IP, .ip = 0x2002 },
+	};
+	uint64_t size = get(m, 3)->v, flags = get(m, 4)->v, n = sizeof kernel;
+	const void *from = flags & BPF_F_USER_STACK ? user : kernel;
+	char *to = reach_write(m, get(m, 2), 0, size);
+
+	if (get(m, 1)->kind != CONTEXT)
+		refuse(m, "a stack is read through the context");
+	if (flags & BPF_F_USER_BUILD_ID) {
+		from = ids;
+		n = sizeof ids;
+	}
+	n = n < size ? n : size;
+	memset(to, 0, size);
+	memcpy(to, from, n);
+	return number(n);
+}
+
 static struct reg call_reserve(struct machine *m)
 {
 	struct record *record = reserve(map_argument(m, 1), get(m, 2)->v);
@@ -647,6 +672,8 @@ static struct reg call_helper(struct machine *m, int32_t id)
 	case BPF_FUNC_probe_read_kernel_str:
 	case BPF_FUNC_probe_read_user_str:
 		return call_read_string(m);
+	case BPF_FUNC_get_stack:
+		return call_stack(m);
 	case BPF_FUNC_ringbuf_reserve:
 		return call_reserve(m);
 	case BPF_FUNC_ringbuf_submit:
