@@ -20,6 +20,7 @@ SRC = \
 	core/str.c \
 	core/table.c \
 	target/arch.c \
+	target/btf.c \
 	target/features.c \
 	target/glob.c \
 	target/ksyms.c \
@@ -32,12 +33,15 @@ SRC = \
 	lexer/string.c \
 	parser/ast.c \
 	sema/builtins.c \
+	sema/cdecl.c \
 	sema/check.c \
 	sema/check_builtin.c \
 	sema/check_call.c \
 	sema/check_statement.c \
 	sema/config.c \
 	sema/constant.c \
+	sema/cread.c \
+	sema/ctype.c \
 	sema/expand.c \
 	sema/format.c \
 	sema/infer.c \
@@ -49,6 +53,7 @@ SRC = \
 	sema/type.c \
 	codegen/allocate.c \
 	codegen/build.c \
+	codegen/build_access.c \
 	codegen/build_agg.c \
 	codegen/build_builtin.c \
 	codegen/build_const.c \

@@ -221,6 +221,10 @@ ref build_address(struct build *b, struct node *n, enum space *space)
 	*space = address_space(n->type);
 	if (!in_memory(n->type))
 		return build_value(b, n);
+	if (is_remote(n)) {
+		*space = remote_space(n);
+		return build_remote_address(b, n);
+	}
 	*space = SPACE_KERNEL;
 	return place_address(b, build_memory(b, n));
 }

@@ -115,9 +115,10 @@ void build_zero_bytes(struct build *b, ref base, int64_t off, uint32_t size)
 		ir_store(b->fn, base, off + i, ir_const(b->fn, 0), 8);
 }
 
+/* C lays fields out by their own sizes: words of the stack can't be had from there. */
 static void copy_bytes(struct build *b, struct place to, ref from, int64_t from_off, uint32_t size)
 {
-	if (size > COPY_INLINE) {
+	if (size > COPY_INLINE || from_off % 8) {
 		copy_by_helper(b, place_address(b, to), size,
 			       place_address(b, (struct place){ from, from_off, NULL }));
 		return;
@@ -138,6 +139,14 @@ void build_copy(struct build *b, struct place to, struct place from)
 			build_copy(b, (struct place){ to.base, to.off + t->offset, t->type },
 				   (struct place){ from.base, from.off + s->offset, s->type });
 		}
+		return;
+	}
+	if (from.off % 8 || (from.type->size % 8 && from.type->kind != T_STRING && from.type->kind != T_TUPLE)) {
+		/* behind a field's end is the next one */
+		build_zero_bytes(b, to.base, to.off, want);
+		copy_by_helper(b, place_address(b, to),
+			       from.type->size < to.type->size ? from.type->size : to.type->size,
+			       place_address(b, from));
 		return;
 	}
 	copy_bytes(b, to, from.base, from.off, have < want ? have : want);
@@ -172,36 +181,6 @@ static void build_cond_into(struct build *b, struct node *n, struct place to)
 	fork_join(b, &k, 0);
 }
 
-/* Where a __data_loc field's bytes are: the low half of the word is the offset in the record. */
-static ref dynamic_address(struct build *b, const struct field *f)
-{
-	ref word = build_ctx_load(b, (int32_t)f->offset, 4, false);
-	ref offset = ir_append(b->fn, OP_AND, word, ir_const(b->fn, 0xffff), 0, 8);
-
-	if (f->rel_loc)
-		offset = build_add(b, offset, ir_const(b->fn, f->offset + 4));
-	return build_add(b, b->ctx, offset);
-}
-
-static void build_args_field_into(struct build *b, struct node *n, struct place to)
-{
-	const struct field *f = type_field(b->target->args, n->member.name);
-	ref from = f->data_loc || f->rel_loc ? dynamic_address(b, f)
-					     : build_add(b, b->ctx, ir_const(b->fn, f->offset));
-
-	if (to.type->kind == T_STRING) {
-		ref args[] = { 0, ir_const(b->fn, f->type->len < to.type->len ? f->type->len : to.type->len),
-			       from };
-
-		build_zero_bytes(b, to.base, to.off, type_slot(to.type));
-		args[0] = place_address(b, to);
-		ir_call(b->fn, BPF_FUNC_probe_read_kernel_str, 3, args);
-		return;
-	}
-	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
-	build_read(b, SPACE_KERNEL, to, f->type->size, from);
-}
-
 static void build_record_into(struct build *b, struct node *n, struct place to)
 {
 	uint32_t i = 0;
@@ -220,20 +199,20 @@ static void build_tuple_into(struct build *b, struct node *n, struct place to)
 						 to.type->fields[i].type });
 }
 
-struct place build_tuple_member(struct build *b, struct node *n)
+/* An integer's bytes become an array's. */
+static void build_cast_into(struct build *b, struct node *n, struct place to)
 {
-	struct node *tuple = n->kind == N_MEMBER ? n->member.base : n->bin.l;
-	struct place base = build_memory(b, tuple);
-	const struct field *f;
-	int64_t i = 0;
+	ref v;
 
-	if (n->kind == N_MEMBER) {
-		f = type_field(tuple->type, n->member.name);
-	} else {
-		const_value(b->s, n->bin.r, &i);
-		f = &tuple->type->fields[i];
+	if (in_memory(n->cast.e->type)) {
+		build_into(b, n->cast.e, to);
+		return;
 	}
-	return (struct place){ base.base, base.off + f->offset, f->type };
+	/* What is beyond the array's end is zero, like everywhere. */
+	v = build_value(b, n->cast.e);
+	if (to.type->size < 8)
+		v = ir_append(b->fn, OP_AND, v, ir_const(b->fn, (int64_t)(1ull << 8 * to.type->size) - 1), 0, 8);
+	ir_store(b->fn, to.base, to.off, v, 8);
 }
 
 void build_into(struct build *b, struct node *n, struct place to)
@@ -273,13 +252,15 @@ void build_into(struct build *b, struct node *n, struct place to)
 			build_into(b, n->block.value, to);
 		break;
 	case N_MEMBER:
-		if (is_args(n->member.base))
-			build_args_field_into(b, n, to);
-		else
-			build_copy(b, to, build_tuple_member(b, n));
-		break;
 	case N_INDEX:
-		build_copy(b, to, build_tuple_member(b, n));
+	case N_UNARY:
+		if (is_remote(n))
+			build_remote_into(b, n, to);
+		else
+			build_copy(b, to, build_own_place(b, n));
+		break;
+	case N_CAST:
+		build_cast_into(b, n, to);
 		break;
 	case N_VAR:
 		build_copy(b, to, (struct place){ b->vars[n->var.var->id], 0, n->var.var->type });

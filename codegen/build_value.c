@@ -59,7 +59,7 @@ ref build_comparison(struct build *b, struct node *n)
 	enum op op = is_unsigned ? ops[n->bin.op].u : ops[n->bin.op].s;
 	ref l, r;
 
-	if (n->bin.l->type->kind == T_STRING) {
+	if (in_memory(n->bin.l->type)) {
 		r = build_string_equal(b, n->bin.l, n->bin.r, UINT64_MAX);
 		return n->bin.op == O_EQ ? r : ir_append(b->fn, OP_EQ, r, ir_const(b->fn, 0), 0, 8);
 	}
@@ -116,16 +116,21 @@ enum space address_space(const struct type *t)
 	return t->kind == T_POINTER || t->kind == T_ARRAY ? t->space : SPACE_NONE;
 }
 
-void build_read(struct build *b, enum space space, struct place to, uint32_t size, ref address)
+ref build_read(struct build *b, enum space space, struct place to, uint32_t size, ref address)
 {
 	ref args[] = { place_address(b, to), ir_const(b->fn, size), address };
 
-	ir_call(b->fn, read_helper(space), 3, args);
+	return ir_call(b->fn, read_helper(space), 3, args);
+}
+
+uint8_t scalar_width(const struct type *t)
+{
+	return t->kind == T_INT ? (uint8_t)t->size : t->kind == T_BOOL ? 1 : 8;
 }
 
 ref build_read_scalar(struct build *b, ref address, enum space space, const struct type *t)
 {
-	uint8_t width = t->kind == T_INT ? (uint8_t)t->size : t->kind == T_BOOL ? 1 : 8;
+	uint8_t width = scalar_width(t);
 	struct place to = build_temp(b, &type_uint64);
 	ref v;
 
@@ -134,19 +139,14 @@ ref build_read_scalar(struct build *b, ref address, enum space space, const stru
 	return t->sign ? ir_append(b->fn, OP_EXT, v, 0, 1, width) : v;
 }
 
-static ref build_deref(struct build *b, struct node *n)
-{
-	ref address = build_value(b, n->un.e);
-
-	return build_read_scalar(b, address, address_space(n->un.e->type), n->type);
-}
-
 static ref build_unary(struct build *b, struct node *n)
 {
 	ref v, zero;
 
 	if (n->un.op == O_DEREF)
-		return build_deref(b, n);
+		return build_remote_scalar(b, n);
+	if (n->un.op == O_ADDRESS)
+		return build_remote_address(b, n->un.e);
 	v = build_value(b, n->un.e);
 	zero = ir_const(b->fn, 0);
 	switch (n->un.op) {
@@ -189,78 +189,19 @@ static ref build_cond(struct build *b, struct node *n)
 	return fork_join(b, &k, second);
 }
 
-/* ---- fields and elements ---------------------------------------------------------------- */
+/* ---- casts ------------------------------------------------------------------------------ */
 
-static uint8_t scalar_width(const struct type *t)
+/* An array's bytes as a number. */
+static ref build_array_value(struct build *b, struct node *n)
 {
-	return t->kind == T_INT ? (uint8_t)t->size : t->kind == T_BOOL ? 1 : 8;
-}
+	struct place from = build_memory(b, n);
 
-static ref build_args_scalar(struct build *b, struct node *n)
-{
-	const struct field *f = type_field(b->target->args, n->member.name);
-
-	return build_ctx_load(b, (int32_t)f->offset, scalar_width(f->type), f->type->sign);
-}
-
-/* Where an array lies: in the context, or wherever its expression says. */
-static ref array_address(struct build *b, struct node *n)
-{
-	if (n->kind == N_MEMBER && is_args(n->member.base)) {
-		const struct field *f = type_field(b->target->args, n->member.name);
-
-		return build_add(b, b->ctx, ir_const(b->fn, f->offset));
-	}
-	return place_address(b, build_memory(b, n));
-}
-
-static ref build_member_scalar(struct build *b, struct node *n)
-{
-	struct place p;
-
-	if (n->kind == N_MEMBER && is_args(n->member.base))
-		return build_args_scalar(b, n);
-	p = build_tuple_member(b, n);
-	return ir_load(b->fn, p.base, p.off, 8);
-}
-
-/* $s[i]; behind the end there are zeros. */
-static ref build_character(struct build *b, struct node *n)
-{
-	struct place s = build_memory(b, n->bin.l);
-	ref i = build_limit(b, build_value(b, n->bin.r), s.type->len - 1);
-
-	return build_read_scalar(b, build_add(b, place_address(b, s), i), SPACE_KERNEL, n->type);
-}
-
-static ref build_index(struct build *b, struct node *n)
-{
-	struct node *base = n->bin.l;
-	int64_t i;
-	ref address, offset;
-
-	if (base->type->kind == T_TUPLE)
-		return build_member_scalar(b, n);
-	if (base->type->kind == T_STRING)
-		return build_character(b, n);
-	if (base->kind == N_MEMBER && is_args(base->member.base) && base->type->kind == T_ARRAY &&
-	    const_value(b->s, n->bin.r, &i)) {
-		const struct field *f = type_field(b->target->args, base->member.name);
-
-		return build_ctx_load(b, (int32_t)(f->offset + (uint64_t)i * n->type->size),
-				      scalar_width(n->type), n->type->sign);
-	}
-	address = base->type->kind == T_ARRAY ? array_address(b, base) : build_value(b, base);
-	offset = ir_append(b->fn, OP_MUL, build_value(b, n->bin.r), ir_const(b->fn, n->type->size), 0, 8);
-	/* An element of an array stands in memory of the program's own; kernel reads can do that too. */
-	return build_read_scalar(b, build_add(b, address, offset),
-				 base->type->kind == T_ARRAY ? SPACE_KERNEL : address_space(base->type),
-				 n->type);
+	return ir_load(b->fn, from.base, from.off, 8);
 }
 
 static ref build_cast(struct build *b, struct node *n)
 {
-	ref v = build_value(b, n->cast.e);
+	ref v = in_memory(n->cast.e->type) ? build_array_value(b, n->cast.e) : build_value(b, n->cast.e);
 
 	if (n->type->kind == T_BOOL)
 		return ir_append(b->fn, OP_NE, v, ir_const(b->fn, 0), 0, 8);
@@ -294,12 +235,11 @@ ref build_value(struct build *b, struct node *n)
 	case N_COND:
 		return build_cond(b, n);
 	case N_MEMBER:
-		return build_member_scalar(b, n);
+	case N_INDEX:
+		return is_remote(n) ? build_remote_scalar(b, n) : build_own_scalar(b, n);
 	case N_VALUE:
 		build_list(b, n->block.list);
 		return n->block.value && b->fn->current ? build_value(b, n->block.value) : 0;
-	case N_INDEX:
-		return build_index(b, n);
 	case N_CAST:
 		return build_cast(b, n);
 	default:

@@ -99,6 +99,17 @@ void build_for(struct build *, struct node *);
 /* Ends this turn of the loop (from its body). */
 void leave_callback(struct build *, enum leave);
 
+/* ---- build_access.c: fields and elements ------------------------------------------------- */
+
+/* Where something remote is. */
+ref build_remote_address(struct build *, struct node *);
+/* Its value: of a scalar; else written to a place. */
+ref build_remote_scalar(struct build *, struct node *);
+void build_remote_into(struct build *, struct node *, struct place);
+/* A member or element of something in our own memory: where it is; its value. */
+struct place build_own_place(struct build *, struct node *);
+ref build_own_scalar(struct build *, struct node *);
+
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
@@ -108,8 +119,11 @@ ref build_operator(struct build *, struct node *at, enum operator, ref l, ref r,
 ref build_comparison(struct build *, struct node *);
 /* Reads memory of the traced system at an address: a scalar of that type. */
 ref build_read_scalar(struct build *, ref address, enum space, const struct type *);
-/* Writes `size` bytes read at an address to a place; zeros if the address can't be read. */
-void build_read(struct build *, enum space, struct place to, uint32_t size, ref address);
+/* How many bytes C has a scalar in. */
+uint8_t scalar_width(const struct type *);
+/* Writes `size` bytes read at an address to a place; zeros if the address can't be read. The helper's
+ * result: not zero if it can't. */
+ref build_read(struct build *, enum space, struct place to, uint32_t size, ref address);
 /* The string at an address, with its NUL, of at most `size` bytes (a value). How many bytes that were, or
  * a negative error. */
 ref build_read_string(struct build *, enum space, struct place to, ref size, ref address);
@@ -130,8 +144,6 @@ void temps_release(struct build *, uint32_t scratch_mark);
 void build_copy(struct build *, struct place to, struct place from);
 void build_zero_bytes(struct build *, ref base, int64_t off, uint32_t size);
 void build_literal(struct build *, struct place, struct str);
-/* Where the member of a tuple or record is: t.N, t.name. */
-struct place build_tuple_member(struct build *, struct node *);
 /* A string, buffer or tuple where it already is, or in a temporary. */
 struct place build_memory(struct build *, struct node *);
 ref place_address(struct build *, struct place);

@@ -196,15 +196,49 @@ struct node *ast_index(struct parser *p, struct span at, struct node *base, stru
 	return finish(p, n);
 }
 
-struct node *ast_cast(struct parser *p, struct span at, struct str type, uint32_t stars,
-		      struct node *e)
+static struct node *typed(struct parser *p, struct span at, enum node_kind kind, struct str type,
+			  struct node *e)
+{
+	struct node *n = new_node(p, at, kind);
+
+	n->cast.name = type;
+	n->cast.e = e;
+	return finish(p, n);
+}
+
+struct node *ast_cast(struct parser *p, struct span at, struct str type, struct node *e)
+{
+	return typed(p, at, N_CAST, type, e);
+}
+
+struct node *ast_cast_like(struct parser *p, struct span at, struct node *of, uint32_t stars,
+			   struct node *e)
 {
 	struct node *n = new_node(p, at, N_CAST);
 
-	n->cast.name = type;
+	n->cast.of = of;
 	n->cast.stars = stars;
 	n->cast.e = e;
 	return finish(p, n);
+}
+
+struct node *ast_sizeof(struct parser *p, struct span at, struct str type, struct node *e)
+{
+	return typed(p, at, N_SIZEOF, type, e);
+}
+
+struct node *ast_offsetof(struct parser *p, struct span at, struct str type, struct node *path)
+{
+	return typed(p, at, N_OFFSETOF, type, path);
+}
+
+struct node *ast_container(struct parser *p, struct span at, struct node *e, struct str type,
+			   struct node *path)
+{
+	struct str pointer = str_of(arena_printf(p->arena, "%.*s *", STR_ARG(type)));
+
+	e = ast_cast(p, at, STR("void *"), e);
+	return ast_cast(p, at, pointer, ast_binary(p, at, O_SUB, e, ast_offsetof(p, at, type, path)));
 }
 
 struct node *ast_tuple(struct parser *p, struct span at, struct node *members)
@@ -305,10 +339,13 @@ struct node *ast_discard(struct parser *p, struct span at, struct str name, stru
 	return finish(p, n);
 }
 
-struct node *ast_let(struct parser *p, struct span at, struct node *var, struct node *value)
+struct node *ast_let(struct parser *p, struct span at, struct node *var, struct span type,
+		     struct node *value)
 {
 	struct node *n = new_node(p, at, N_LET);
 
+	n->let.at = type;
+	n->let.type = (struct str){ p->source->text.s + type.beg, type.end - type.beg };
 	n->let.var = var;
 	if (value)
 		n->let.assign = ast_assign(p, at, ast_var(p, var->at, var->var.name), O_NONE, false,
@@ -498,6 +535,8 @@ static void dump_detail(const struct node *n, FILE *out)
 	case N_SETTING:
 		fprintf(out, " .%.*s", STR_ARG(n->member.name));
 		break;
+	case N_SIZEOF:
+	case N_OFFSETOF:
 	case N_CAST:
 		fprintf(out, " %.*s", STR_ARG(n->cast.name));
 		for (uint32_t i = 0; i < n->cast.stars; i++)

@@ -30,7 +30,7 @@ struct node {
 	struct node *next;
 	const struct type *type; /* set by infer; never NULL after check */
 	union {
-		uint64_t num;                                                      /* NUM, PARAM */
+		struct { uint64_t num; const struct type *of; };                   /* NUM (of: its enum), PARAM */
 		struct str str;                                                    /* STRING, POINT */
 		struct { struct str name; const struct builtin *fn; } name;        /* NAME */
 		struct { struct str name; const struct builtin *fn; struct node *args; } call;
@@ -40,10 +40,10 @@ struct node {
 		struct { struct node *e; enum operator op; bool postfix; } un;
 		struct { struct node *test, *then, *els; } cond;
 		struct { struct node *base; struct str name; } member;
-		struct { struct node *e; struct str name; uint32_t stars; } cast;
+		struct { struct node *e, *of; struct str name; uint32_t stars; const struct type *to; } cast;
 		struct { struct node *test, *body, *var, *end; } loop;             /* FOR: var in test, or test..end */
 		struct { struct node *list, *value; } block;                       /* VALUE: statements, then what it is */
-		struct { struct node *var, *assign; } let;
+		struct { struct node *var, *assign; struct str type; struct span at; } let;
 		struct { struct str name; struct node *params, *body; } macro;     /* body: BLOCK or VALUE */
 		struct { struct str kind; struct node *map, *size; } decl;
 		struct { struct node *points, *pred, *body; } probe;
@@ -89,7 +89,17 @@ struct node *ast_step(struct parser *, struct span, enum operator, struct node *
 struct node *ast_cond(struct parser *, struct span, struct node *, struct node *, struct node *);
 struct node *ast_member(struct parser *, struct span, struct node *base, struct str name);
 struct node *ast_index(struct parser *, struct span, struct node *base, struct node *index);
-struct node *ast_cast(struct parser *, struct span, struct str type, uint32_t stars, struct node *);
+/* (type)e: the type as written */
+struct node *ast_cast(struct parser *, struct span, struct str type, struct node *);
+/* (typeof(of) **)e */
+struct node *ast_cast_like(struct parser *, struct span, struct node *of, uint32_t stars, struct node *);
+/* sizeof(type) or, without a type, of an expression */
+struct node *ast_sizeof(struct parser *, struct span, struct str type, struct node *);
+/* offsetof(type, path) */
+struct node *ast_offsetof(struct parser *, struct span, struct str type, struct node *path);
+/* container_of(e, type, path) */
+struct node *ast_container(struct parser *, struct span, struct node *e, struct str type,
+			   struct node *path);
 struct node *ast_tuple(struct parser *, struct span, struct node *members);
 struct node *ast_expr(struct parser *, struct span, struct node *);
 struct node *ast_assign(struct parser *, struct span, struct node *, enum operator, bool compound,
@@ -104,7 +114,8 @@ struct node *ast_value(struct parser *, struct span, struct node *list, struct n
 /* RETURN and DISCARD: `_ = e`; the name must be '_' */
 struct node *ast_return(struct parser *, struct span, struct node *);
 struct node *ast_discard(struct parser *, struct span name, struct str, struct node *);
-struct node *ast_let(struct parser *, struct span, struct node *var, struct node *value);
+/* The type, if the variable is declared with one, is the text at its span. */
+struct node *ast_let(struct parser *, struct span, struct node *var, struct span type, struct node *value);
 /* for (var : e), or, with an end, for (var : e..end) */
 struct node *ast_for(struct parser *, struct span, struct node *var, struct node *e, struct node *end,
 		     struct node *body);

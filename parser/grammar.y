@@ -21,6 +21,10 @@
 	((here) = (n) ? (struct span){ YYRHSLOC(rhs, 1).beg, YYRHSLOC(rhs, n).end }                \
 		      : (struct span){ YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end })
 
+#define NOWHERE ((struct span){ 0, 0 })
+#define NONE ((struct str){ NULL, 0 })
+#define SLICE(at) ((struct str){ p->source->text.s + (at).beg, (at).end - (at).beg })
+
 int yylex(YYSTYPE *, struct span *, void *scanner);
 int yylex_init_extra(struct lexer *, void **scanner);
 int yylex_destroy(void *scanner);
@@ -33,11 +37,13 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 	enum operator operator;
 	struct node *node;
 	struct list list;
+	struct span text;
 	uint32_t count;
 }
 
 %token <token> ATTACH "attach point" ID "name" MAP "map" VAR "variable" PARAM "parameter"
-%token <token> NUMBER "number" STRING "string" TYPE "type" TAG "struct"
+%token <token> NUMBER "number" STRING "string" PTYPE "cast" TAG "struct"
+%token <token> SIZEOF "sizeof" OFFSETOF "offsetof" CONTAINER "container_of" TYPEOF "typeof"
 %token <token> IF "if" ELSE "else" UNROLL "unroll" WHILE "while" BREAK "break" CONTINUE "continue"
 %token <token> FOR "for" LET "let" MACRO "macro" CONFIG "config" RETURN "return" TRUE "true" FALSE "false"
 %token NPARAMS "$#" ENDPRED "/ before {"
@@ -63,6 +69,7 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %type <node> value value_block value_else field_value macro param setting
 %type <list> probes points stmts plain_list args block values field_values params settings
 %type <token> field
+%type <text> type
 %type <count> stars
 
 %%
@@ -150,8 +157,10 @@ plain: expr                             { $$ = ast_expr(p, @1, $1); }
 action: target '=' value                { $$ = ast_assign(p, @$, $1, O_NONE, false, $3); }
 	| target ASSIGNOP value         { $$ = ast_assign(p, @$, $1, $2, true, $3); }
 	| ID '=' value                  { $$ = ast_discard(p, @1, $1.text, $3); }
-	| LET VAR                       { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NULL); }
-	| LET VAR '=' value             { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4); }
+	| LET VAR                       { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NOWHERE, NULL); }
+	| LET VAR '=' value             { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NOWHERE, $4); }
+	| LET VAR ':' type              { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, NULL); }
+	| LET VAR ':' type '=' value    { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, $6); }
 	| BREAK                         { $$ = ast_leaf(p, @1, N_BREAK); }
 	| CONTINUE                      { $$ = ast_leaf(p, @1, N_CONTINUE); }
 	| RETURN                        { $$ = ast_return(p, @1, NULL); }
@@ -194,8 +203,8 @@ args: expr                              { $$ = list_of($1); }
 	;
 
 expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
-	| TRUE                          { $$ = ast_cast(p, @1, STR("bool"), 0, ast_num(p, @1, 1)); }
-	| FALSE                         { $$ = ast_cast(p, @1, STR("bool"), 0, ast_num(p, @1, 0)); }
+	| TRUE                          { $$ = ast_cast(p, @1, STR("bool"), ast_num(p, @1, 1)); }
+	| FALSE                         { $$ = ast_cast(p, @1, STR("bool"), ast_num(p, @1, 0)); }
 	| STRING                        { $$ = ast_string(p, @1, $1.text); }
 	| PARAM                         { $$ = ast_param(p, @1, $1.number); }
 	| NPARAMS                       { $$ = ast_leaf(p, @1, N_NPARAMS); }
@@ -209,8 +218,12 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 	| '(' field_values ')'          { $$ = ast_list(p, @$, N_RECORD, $2.head); }
 	| '(' field_values ',' ')'      { $$ = ast_list(p, @$, N_RECORD, $2.head); }
 	| '(' expr ',' plain_list ')'   { $$ = ast_tuple(p, @$, list_add(list_of($2), $4.head).head); }
-	| '(' TYPE stars ')' expr %prec UNARY      { $$ = ast_cast(p, @$, $2.text, $3, $5); }
-	| '(' TAG ID stars ')' expr %prec UNARY    { $$ = ast_cast(p, @$, $3.text, $4, $6); }
+	| PTYPE expr %prec UNARY        { $$ = ast_cast(p, @$, $1.text, $2); }
+	| '(' TYPEOF '(' expr ')' stars ')' expr %prec UNARY { $$ = ast_cast_like(p, @$, $4, $6, $8); }
+	| SIZEOF PTYPE                  { $$ = ast_sizeof(p, @$, $2.text, NULL); }
+	| SIZEOF '(' expr ')'           { $$ = ast_sizeof(p, @$, NONE, $3); }
+	| OFFSETOF '(' type ',' expr ')' { $$ = ast_offsetof(p, @$, SLICE($3), $5); }
+	| CONTAINER '(' expr ',' type ',' expr ')' { $$ = ast_container(p, @$, $3, SLICE($5), $7); }
 	| expr '.' field                { $$ = ast_member(p, @$, $1, $3.text); }
 	| expr ARROW field              { $$ = ast_member(p, @$, $1, $3.text); }
 	| expr '.' NUMBER               { $$ = ast_index(p, @$, $1, ast_num(p, @3, $3.number)); }
@@ -223,6 +236,7 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 	| '~' expr %prec UNARY          { $$ = ast_unary(p, @$, O_BNOT, $2); }
 	| '-' expr %prec UNARY          { $$ = ast_unary(p, @$, O_NEG, $2); }
 	| '*' expr %prec UNARY          { $$ = ast_unary(p, @$, O_DEREF, $2); }
+	| '&' expr %prec UNARY          { $$ = ast_unary(p, @$, O_ADDRESS, $2); }
 	| expr '?' expr ':' expr        { $$ = ast_cond(p, @$, $1, $3, $5); }
 	| expr LOR expr                 { $$ = ast_binary(p, @$, O_LOR, $1, $3); }
 	| expr LAND expr                { $$ = ast_binary(p, @$, O_LAND, $1, $3); }
@@ -262,8 +276,16 @@ stars: %empty                           { $$ = 0; }
 	| stars '*'                     { $$ = $1 + 1; }
 	;
 
+/* A type's text. */
+type: ID                                { $$ = @1; }
+	| TAG ID                        { $$ = @$; }
+	| type ID                       { $$ = @$; }
+	| type '*'                      { $$ = @$; }
+	| type '[' NUMBER ']'           { $$ = @$; }
+	;
+
 /* A field may have any word's name. */
-field: ID | TYPE | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | TRUE | FALSE
+field: ID | SIZEOF | OFFSETOF | CONTAINER | TYPEOF | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | TRUE | FALSE
 	;
 
 %%

@@ -246,6 +246,15 @@ static void report_division(const struct source *src, struct span at, uint64_t n
 		src->name, pos.line, pos.column, n, plural(n));
 }
 
+static void report_fault(const struct source *src, struct span at, uint64_t n, FILE *err)
+{
+	struct position pos = source_position(src, at.beg);
+
+	fprintf(err,
+		"%s:%u:%u: warning: %" PRIu64 " read%s of memory that is not there; zero was used\n",
+		src->name, pos.line, pos.column, n, plural(n));
+}
+
 static void report_loop(const struct source *src, struct span at, uint64_t n, FILE *err)
 {
 	struct position pos = source_position(src, at.beg);
@@ -285,6 +294,9 @@ static void report_entry(struct session *s, uint32_t i, FILE *err)
 		break;
 	case LEDGER_MAP_FULL:
 		report_full(&s->image->source, e, n, err);
+		break;
+	case LEDGER_FAULT:
+		report_fault(&s->image->source, e->at, n, err);
 		break;
 	case LEDGER_LOOP:
 		report_loop(&s->image->source, e->at, n, err);

@@ -123,6 +123,8 @@ static struct str raw_bytes(const struct type *t, const uint8_t *slot)
 {
 	uint64_t n;
 
+	if (t->kind == T_ARRAY)
+		return (struct str){ (const char *)slot, t->size };
 	if (t->kind == T_STRING)
 		return (struct str){ (const char *)slot,
 				     (uint32_t)strnlen((const char *)slot, t->len) };
@@ -248,6 +250,28 @@ uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign)
 
 static void c_text(struct session *, struct buffer *, const struct type *, const uint8_t *at);
 
+/* A bitfield, out of the bytes that it has a part in. */
+static uint64_t load_bits(const struct field *f, const uint8_t *at)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, at, field_bytes(f));
+	word <<= 64 - f->bits - f->first_bit;
+	return f->type->sign ? (uint64_t)((int64_t)word >> (64 - f->bits)) : word >> (64 - f->bits);
+}
+
+static void field_text(struct session *s, struct buffer *b, const struct field *f, const uint8_t *at)
+{
+	uint64_t slot;
+
+	if (!f->bits) {
+		c_text(s, b, f->type, at);
+		return;
+	}
+	slot = load_bits(f, at);
+	value_text(s, b, f->type, (const uint8_t *)&slot);
+}
+
 static void array_text(struct session *s, struct buffer *b, const struct type *t, const uint8_t *at)
 {
 	buffer_char(b, '[');
@@ -266,10 +290,10 @@ static void struct_text(struct session *s, struct buffer *b, const struct type *
 		const struct field *f = &t->fields[i];
 
 		buffer_printf(b, "%s.%.*s = ", i ? ", " : " ", STR_ARG(f->name));
-		if (f->offset > t->size || t->size - f->offset < f->type->size)
+		if (f->offset > t->size || t->size - f->offset < (f->bits ? field_bytes(f) : f->type->size))
 			buffer_char(b, '?');
 		else
-			c_text(s, b, f->type, at + f->offset);
+			field_text(s, b, f, at + f->offset);
 	}
 	buffer_bytes(b, " }", 2);
 }
@@ -343,6 +367,17 @@ static void buffer_text(struct buffer *b, const struct type *t, const uint8_t *s
 	bytes_text(b, (const uint8_t *)bytes.s, bytes.len, 0);
 }
 
+/* An enum's value by its name, if it has one. */
+static void number_text(struct buffer *b, const struct type *t, uint64_t v)
+{
+	for (uint32_t i = 0; i < t->nvalues; i++)
+		if ((uint64_t)t->values[i].value == v) {
+			buffer_str(b, t->values[i].name);
+			return;
+		}
+	integer_text(b, v, t->sign);
+}
+
 static void scalar_text(struct session *s, struct buffer *b, const struct type *t, uint64_t v)
 {
 	switch (t->kind) {
@@ -377,7 +412,7 @@ static void scalar_text(struct session *s, struct buffer *b, const struct type *
 		macaddr_text(b, v);
 		break;
 	default:
-		integer_text(b, v, t->sign);
+		number_text(b, t, v);
 	}
 }
 
@@ -534,7 +569,7 @@ static void print_text(struct print *p, const struct conversion *c, const struct
 	size_t from = p->b->n;
 	struct str bytes;
 
-	if (c->conv == 'r' && (t->kind == T_BUFFER || t->kind == T_STRING)) {
+	if (c->conv == 'r' && (t->kind == T_BUFFER || t->kind == T_STRING || t->kind == T_ARRAY)) {
 		bytes = raw_bytes(t, slot);
 		bytes_text(p->b, (const uint8_t *)bytes.s, bytes.len, c->variant);
 	} else {

@@ -21,7 +21,7 @@ bool poisoned(const struct node *n)
 
 bool has_value(const struct node *n)
 {
-	return n->type->kind != T_VOID && n->type->kind != T_STRUCT;
+	return n->type->kind != T_VOID;
 }
 
 /* ---- maps ------------------------------------------------------------------------------- */
@@ -160,6 +160,37 @@ static void check_args_field(struct checker *c, struct node *n)
 	     STR_ARG(n->member.name));
 }
 
+/* The kernel's own types may be what is missing. */
+static void explain_fields(struct script *s, uint32_t e, const struct type *t, struct str name)
+{
+	struct near near = { .wanted = name };
+	const char *why = t->nfields ? NULL : ctype_no_btf(s);
+
+	for (uint32_t i = 0; i < t->nfields; i++)
+		str_near(&near, t->fields[i].name);
+	if (near.best.len)
+		diag_hint(&s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
+	else if (why)
+		diag_hint(&s->diag, e, "the kernel's types are not to be had: %s", why);
+	else if (!t->nfields)
+		diag_hint(&s->diag, e, "its fields are not known here");
+	else
+		diag_hint(&s->diag, e, "xbt -lv '%s' lists its fields", type_text(&s->work, t));
+}
+
+void field_missing(struct script *s, struct span at, const struct type *t, struct str name)
+{
+	const struct type *of = t->kind == T_POINTER ? t->of : t;
+	bool has_fields = of->kind == T_STRUCT || of->kind == T_TUPLE;
+	uint32_t e = diag_error(&s->diag, at, "member", "a value of type %s has no field '%.*s'",
+				type_text(&s->work, has_fields ? of : t), STR_ARG(name));
+
+	if (of->kind == T_STRUCT)
+		explain_fields(s, e, of, name);
+	else if (type_is_integer(t))
+		diag_hint(&s->diag, e, "cast it first: ((struct NAME *)...)->%.*s", STR_ARG(name));
+}
+
 static void check_member(struct checker *c, struct node *n)
 {
 	check_node(n->member.base, c);
@@ -167,8 +198,7 @@ static void check_member(struct checker *c, struct node *n)
 		if (poisoned(n) && (c->p->provides & HAS_ARGS))
 			check_args_field(c, n);
 	} else if (!poisoned(n->member.base) && poisoned(n)) {
-		FAIL(c, n, "member", "a value of type %s has no field '%.*s'",
-		     text_of(c, n->member.base->type), STR_ARG(n->member.name));
+		field_missing(c->s, n->at, n->member.base->type, n->member.name);
 	}
 }
 
@@ -183,9 +213,11 @@ static void check_comparison(struct checker *c, struct node *n)
 {
 	const struct type *l = n->bin.l->type, *r = n->bin.r->type;
 
-	if (l->kind == T_STRING && r->kind == T_STRING) {
+	if ((l->kind == T_STRING && r->kind == T_STRING) ||
+	    (l == r && (l->kind == T_ARRAY || l->kind == T_STRUCT))) {
 		if (n->bin.op != O_EQ && n->bin.op != O_NE)
-			FAIL(c, n, "operand", "strings compare only by == and !=");
+			FAIL(c, n, "operand", "%s compare only by == and !=",
+			     l->kind == T_STRING ? "strings" : l->kind == T_ARRAY ? "arrays" : "structs");
 	} else if (!is_number(n->bin.l) || !is_number(n->bin.r)) {
 		FAIL(c, n, "operand", "'%s' can't compare %s with %s", operator_text[n->bin.op],
 		     text_of(c, l), text_of(c, r));
@@ -220,9 +252,26 @@ static void check_binary(struct checker *c, struct node *n)
 		FAIL(c, n, "div-zero", "division by zero");
 }
 
+static void check_address(struct checker *c, struct node *n)
+{
+	const struct node *e = n->un.e;
+
+	if (poisoned(e))
+		return;
+	if (!is_remote(e))
+		FAIL(c, n, "address", "only what is in memory of the traced system has an address");
+	else if (e->kind == N_MEMBER && !is_args(e->member.base) && member_field(c->s, e)->bits)
+		FAIL(c, n, "address", "'%.*s' is a bitfield: it has no address of its own",
+		     STR_ARG(e->member.name));
+}
+
 static void check_unary(struct checker *c, struct node *n)
 {
 	check_node(n->un.e, c);
+	if (n->un.op == O_ADDRESS) {
+		check_address(c, n);
+		return;
+	}
 	if (!poisoned(n->un.e) && !is_number(n->un.e))
 		FAIL(c, n, "operand", "'%s' needs a number, not %s", operator_text[n->un.op],
 		     n->un.e->type->kind == T_VOID ? "nothing" : text_of(c, n->un.e->type));
@@ -297,20 +346,38 @@ static void check_index(struct checker *c, struct node *n)
 	}
 }
 
+/* Numbers among each other, and to and from arrays that have their size. */
+static bool can_cast(const struct node *e, const struct type *to)
+{
+	const struct type *from = e->type;
+
+	if (from == to)
+		return true;
+	if (from->kind == T_ARRAY)
+		return type_is_integer(to) && from->size <= 8;
+	return is_number(e) && (type_is_scalar(to) || (to->kind == T_ARRAY && to->size <= 8) ||
+				(to->kind == T_STRING && to->size <= 8));
+}
+
 static void check_cast(struct checker *c, struct node *n)
 {
 	check_node(n->cast.e, c);
-	if (n->type && n->type->kind == T_ERROR) {
-		uint32_t e = FAIL(c, n, "cast", "unknown type '%.*s'", STR_ARG(n->cast.name));
-
-		diag_hint(&c->s->diag, e, "int8 to int64, uint8 to uint64, bool, and pointers to them");
-	} else if (n->type && n->type->kind == T_VOID) {
+	if (poisoned(n) || poisoned(n->cast.e))
+		return;
+	if (n->type->kind == T_VOID) {
 		FAIL(c, n, "cast", "nothing can be cast to void");
-	} else if (!poisoned(n->cast.e) && !is_number(n->cast.e)) {
+	} else if (!can_cast(n->cast.e, n->type)) {
 		FAIL(c, n, "cast", "a value of type %s can't be cast to %s",
 		     n->cast.e->type->kind == T_VOID ? "void" : text_of(c, n->cast.e->type),
 		     text_of(c, n->type));
 	}
+}
+
+static void check_sizeof(struct checker *c, struct node *n)
+{
+	check_node(n->cast.e, c);
+	if (!poisoned(n->cast.e) && !has_value(n->cast.e))
+		FAIL(c, n->cast.e, "void-value", "this has no value that could have a size");
 }
 
 static void check_literal(struct checker *c, struct node *n)
@@ -397,6 +464,9 @@ void check_node(struct node *n, void *ctx)
 		break;
 	case N_CAST:
 		check_cast(c, n);
+		break;
+	case N_SIZEOF:
+		check_sizeof(c, n);
 		break;
 	case N_TUPLE:
 		check_tuple(c, n);

@@ -92,7 +92,7 @@ static bool param_accepts(const struct checker *c, enum param_kind kind, const s
 		return type_is_integer(t) || t->kind == T_POINTER;
 	case P_ADDR:
 		return type_is_integer(t) || t->kind == T_POINTER || t->kind == T_STRING ||
-		       t->kind == T_ARRAY || t->kind == T_BUFFER;
+		       t->kind == T_ARRAY || t->kind == T_BUFFER || t->kind == T_STRUCT;
 	case P_TEXT:
 		return t->kind == T_STRING;
 	case P_LITERAL:
@@ -104,7 +104,7 @@ static bool param_accepts(const struct checker *c, enum param_kind kind, const s
 	case P_ELEMENT:
 		return arg->kind == N_MAP;
 	case P_ANY:
-		return t->kind != T_VOID && t->kind != T_STRUCT;
+		return t->kind != T_VOID;
 	case P_WORD:
 	case PARAM_KINDS:
 		break;

@@ -252,6 +252,9 @@ bool const_value(const struct script *s, const struct node *n, int64_t *v)
 	case N_NPARAMS:
 		*v = s->params_n;
 		return true;
+	case N_SIZEOF:
+		*v = n->cast.to ? n->cast.to->size : 0;
+		return n->cast.to != NULL;
 	case N_UNARY:
 		if ((n->un.op != O_NEG && n->un.op != O_BNOT) || !const_value(s, n->un.e, &l))
 			return false;

@@ -59,6 +59,16 @@ static const struct type *join_integers(const struct type *a, const struct type 
 	return type_int(size, a->sign || b->sign);
 }
 
+/* Where they point to the same, only whose memory that is may be unknown. */
+static const struct type *join_pointers(struct types *t, const struct type *a, const struct type *b)
+{
+	const struct type *of = a->of->kind == T_VOID ? b->of : a->of;
+
+	if (a->of != b->of && a->of->kind != T_VOID && b->of->kind != T_VOID)
+		return NULL;
+	return type_pointer(t, of, a->space == b->space ? a->space : SPACE_NONE);
+}
+
 const struct type *type_join(struct types *t, const struct type *a, const struct type *b)
 {
 	if (a == b)
@@ -76,7 +86,7 @@ const struct type *type_join(struct types *t, const struct type *a, const struct
 	if (a->kind == T_STACK && a->space == b->space && a->mode == b->mode)
 		return a->len > b->len ? a : b;
 	if (a->kind == T_POINTER)
-		return a->of->kind == T_VOID ? b : b->of->kind == T_VOID ? a : NULL;
+		return join_pointers(t, a, b);
 	return NULL;
 }
 
@@ -90,7 +100,7 @@ static void widen(struct inference *in, const struct type **held, bool *soft,
 		return;
 	if (!*held || (*soft && !value_soft && type_is_integer(*held) && value->kind == T_INT))
 		joined = value;
-	else if (value_soft && type_is_integer(*held))
+	else if (value_soft && type_is_integer(*held) && !type_is_enum(*held))
 		joined = *held;
 	else
 		joined = type_join(&in->s->types, *held, value);
@@ -145,6 +155,8 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 		return type_string(&in->s->types, 16);
 	if (fn->id == B_args)
 		return &type_void; /* only its fields have values */
+	if (fn->id == B_curtask)
+		return type_pointer(&in->s->types, ctype_shell(in->s, "task_struct"), SPACE_KERNEL);
 	return named_type(in->s, fn->result);
 }
 
@@ -321,6 +333,13 @@ static const struct type *infer_map(struct inference *in, struct node *n)
 	return n->map.map->val;
 }
 
+/* A pointer moves by the size of what it points to. */
+static const struct type *moved(struct inference *in, const struct type *pointer)
+{
+	ctype_complete(in->s, pointer->of);
+	return pointer;
+}
+
 static const struct type *infer_arithmetic(struct inference *in, struct node *n, const struct type *l,
 					   const struct type *r)
 {
@@ -331,9 +350,9 @@ static const struct type *infer_arithmetic(struct inference *in, struct node *n,
 	if (l->kind == T_ERROR || r->kind == T_ERROR)
 		return &type_error;
 	if (l->kind == T_POINTER && type_is_integer(r) && (n->bin.op == O_ADD || n->bin.op == O_SUB))
-		return l;
+		return moved(in, l);
 	if (r->kind == T_POINTER && type_is_integer(l) && n->bin.op == O_ADD)
-		return r;
+		return moved(in, r);
 	if (n->bin.op == O_SUB || both_soft)
 		return &type_int64;
 	if (n->bin.op == O_SHL || n->bin.op == O_SHR)
@@ -350,6 +369,20 @@ static const struct type *infer_binary(struct inference *in, struct node *n)
 	return l && r ? infer_arithmetic(in, n, l, r) : NULL;
 }
 
+/* What is read from somebody's memory: pointers in it lead to the same memory, if nothing else is known. */
+static const struct type *remote_type(struct inference *in, const struct type *t, enum space space)
+{
+	ctype_complete(in->s, t);
+	return t->kind == T_POINTER && t->space == SPACE_NONE ? type_pointer(&in->s->types, t->of, space) : t;
+}
+
+static const struct type *infer_address(struct inference *in, const struct node *e)
+{
+	if (e->type->kind == T_ERROR)
+		return e->type;
+	return is_remote(e) ? type_pointer(&in->s->types, e->type, remote_space(e)) : &type_error;
+}
+
 static const struct type *infer_unary(struct inference *in, struct node *n)
 {
 	const struct type *t = infer_node(in, n->un.e);
@@ -359,7 +392,9 @@ static const struct type *infer_unary(struct inference *in, struct node *n)
 	if (!t || t->kind == T_ERROR)
 		return t;
 	if (n->un.op == O_DEREF)
-		return t->kind == T_POINTER ? t->of : &type_uint64;
+		return t->kind == T_POINTER ? remote_type(in, t->of, t->space) : &type_uint64;
+	if (n->un.op == O_ADDRESS)
+		return infer_address(in, n->un.e);
 	return t->sign || t->kind == T_BOOL ? &type_int64 : &type_uint64;
 }
 
@@ -386,9 +421,9 @@ static const struct type *infer_cond(struct inference *in, struct node *n)
 	els = infer_node(in, n->cond.els);
 	if (!then || !els)
 		return then ? then : els;
-	if (is_soft(in, n->cond.then) && type_is_integer(els))
+	if (is_soft(in, n->cond.then) && type_is_integer(els) && !type_is_enum(els))
 		return els;
-	if (is_soft(in, n->cond.els) && type_is_integer(then))
+	if (is_soft(in, n->cond.els) && type_is_integer(then) && !type_is_enum(then))
 		return then;
 	then = type_join(&in->s->types, then, els);
 	return then ? then : &type_error;
@@ -428,14 +463,65 @@ bool is_args(const struct node *n)
 	return n->kind == N_NAME && n->name.fn && n->name.fn->id == B_args;
 }
 
+const struct field *member_field(struct script *s, const struct node *n)
+{
+	const struct type *t = n->member.base->type;
+
+	if (t->kind == T_POINTER)
+		t = t->of;
+	ctype_complete(s, t);
+	return t->kind == T_STRUCT || t == n->member.base->type ? type_field(t, n->member.name) : NULL;
+}
+
+bool is_remote(const struct node *n)
+{
+	switch (n->kind) {
+	case N_UNARY:
+		return n->un.op == O_DEREF;
+	case N_MEMBER:
+		return is_args(n->member.base) || n->member.base->type->kind == T_POINTER ||
+		       is_remote(n->member.base);
+	case N_INDEX:
+		return n->bin.l->type->kind == T_POINTER || is_remote(n->bin.l);
+	default:
+		return false;
+	}
+}
+
+enum space remote_space(const struct node *n)
+{
+	const struct node *base;
+
+	switch (n->kind) {
+	case N_UNARY:
+		return n->un.e->type->kind == T_POINTER ? n->un.e->type->space : SPACE_NONE;
+	case N_MEMBER:
+		base = n->member.base;
+		break;
+	case N_INDEX:
+		base = n->bin.l;
+		break;
+	default:
+		return SPACE_NONE;
+	}
+	if (is_args(base))
+		return SPACE_KERNEL;
+	return base->type->kind == T_POINTER ? base->type->space : remote_space(base);
+}
+
 static const struct type *infer_member(struct inference *in, struct node *n)
 {
 	const struct type *base = infer_node(in, n->member.base);
-	const struct field *f = base && base->kind == T_TUPLE ? type_field(base, n->member.name) : NULL;
+	const struct field *f;
 
 	if (is_args(n->member.base))
 		return infer_args_field(in, n);
-	return f ? f->type : base ? &type_error : NULL;
+	if (!base)
+		return NULL;
+	f = member_field(in->s, n);
+	if (!f)
+		return &type_error;
+	return base->kind == T_TUPLE ? f->type : remote_type(in, f->type, remote_space(n));
 }
 
 static const struct type *infer_index(struct inference *in, struct node *n)
@@ -450,20 +536,27 @@ static const struct type *infer_index(struct inference *in, struct node *n)
 		return base->fields[i].type;
 	if (base->kind == T_STRING)
 		return &type_int8;
-	return base->kind == T_ARRAY || base->kind == T_POINTER ? base->of : &type_error;
+	return base->kind == T_ARRAY || base->kind == T_POINTER
+		       ? remote_type(in, base->of, remote_space(n)) : &type_error;
 }
 
 static const struct type *infer_cast(struct inference *in, struct node *n)
 {
-	const struct type *t = named_type(in->s, str_dup(&in->s->work, n->cast.name));
+	const struct type *t = n->cast.of ? infer_node(in, n->cast.of) : n->cast.to;
 	const struct type *from = infer_node(in, n->cast.e);
+	enum space space = from && from->kind == T_POINTER ? from->space : SPACE_NONE;
 
 	if (!t)
-		return &type_error;
+		return n->cast.of ? NULL : &type_error;
 	for (uint32_t i = 0; i < n->cast.stars; i++)
-		t = type_pointer(&in->s->types, t,
-				 from && from->kind == T_POINTER ? from->space : SPACE_NONE);
-	return t;
+		t = type_pointer(&in->s->types, t, SPACE_NONE);
+	return remote_type(in, t, space);
+}
+
+static const struct type *infer_sizeof(struct inference *in, struct node *n)
+{
+	n->cast.to = infer_node(in, n->cast.e);
+	return &type_uint64;
 }
 
 static const struct type *infer_tuple(struct inference *in, struct node *n)
@@ -504,6 +597,8 @@ static const struct type *infer_expr(struct inference *in, struct node *n)
 {
 	switch (n->kind) {
 	case N_NUM:
+		if (n->of)
+			return n->of;
 		return n->num > INT64_MAX ? &type_uint64 : &type_int64;
 	case N_STRING:
 		return type_string(&in->s->types, n->str.len + 1);
@@ -538,6 +633,8 @@ static const struct type *infer_expr(struct inference *in, struct node *n)
 		return infer_index(in, n);
 	case N_CAST:
 		return infer_cast(in, n);
+	case N_SIZEOF:
+		return infer_sizeof(in, n);
 	case N_TUPLE:
 		return infer_tuple(in, n);
 	case N_RECORD:

@@ -10,6 +10,8 @@
  */
 #include "sema/script.h"
 
+#include <string.h>
+
 /* All variables of one name. */
 struct homonyms {
 	struct var *open;   /* of the blocks that surround us, the innermost first */
@@ -48,10 +50,25 @@ static void unknown(struct names *c, struct span at, struct str name, const char
 		diag_hint(&c->s->diag, e, "variables begin with $: '$%.*s'", STR_ARG(name));
 }
 
+/* A name of a constant becomes its value. */
+static bool resolve_constant(struct names *c, struct node *n)
+{
+	const struct ctype_constant *constant = ctype_constant(c->s, n->name.name);
+
+	if (!constant)
+		return false;
+	n->kind = N_NUM;
+	n->num = (uint64_t)constant->value;
+	n->of = constant->of;
+	return true;
+}
+
 static void resolve_name(struct names *c, struct node *n)
 {
 	n->name.fn = builtin_find(n->name.name);
 	if (!n->name.fn) {
+		if (resolve_constant(c, n))
+			return;
 		unknown(c, n->at, n->name.name, "name", false);
 	} else if (n->name.fn->form == FORM_BOTH) {
 		n->kind = N_CALL; /* both begin with their name and their row */
@@ -218,6 +235,115 @@ static void resolve_assign(struct names *c, struct node *n)
 	n->bin.l->var.var = h->open ? h->open : declare(c, h, n->bin.l);
 }
 
+/* ---- types ------------------------------------------------------------------------------ */
+
+static void resolve_cast(struct names *c, struct node *n)
+{
+	if (n->cast.of)
+		resolve_node(n->cast.of, c);
+	else
+		n->cast.to = ctype_parse(c->s, n->cast.name, n->at.beg + 1);
+	resolve_node(n->cast.e, c);
+}
+
+static void becomes_number(struct node *n, uint64_t v)
+{
+	n->kind = N_NUM;
+	n->num = v;
+	n->of = NULL;
+}
+
+/* sizeof(x): a type's name, if it is nothing else. */
+static void resolve_sizeof(struct names *c, struct node *n)
+{
+	const struct node *e = n->cast.e;
+	const struct type *t = NULL;
+
+	if (!e)
+		t = ctype_parse(c->s, n->cast.name, n->at.beg + 1 + (uint32_t)strlen("sizeof"));
+	else if (e->kind == N_NAME && !builtin_find(e->name.name))
+		t = ctype_typedef(c->s, e->name.name);
+	if (t) {
+		ctype_complete(c->s, t);
+		becomes_number(n, t->size);
+	} else if (e) {
+		resolve_node(n->cast.e, c);
+	}
+}
+
+static bool path_step(struct names *c, const struct node *n, struct str name, const struct type **t,
+		      uint64_t *offset)
+{
+	const struct field *f = NULL;
+
+	ctype_complete(c->s, *t);
+	if ((*t)->kind == T_STRUCT)
+		f = type_field(*t, name);
+	if (!f) {
+		field_missing(c->s, n->at, *t, name);
+		return false;
+	}
+	if (f->bits)
+		diag_error(&c->s->diag, n->at, "offsetof", "'%.*s' is a bitfield: it has no offset in bytes",
+			   STR_ARG(name));
+	*t = f->type;
+	*offset += f->offset;
+	return true;
+}
+
+/* Adds up where a.b[2].c is in *t, and leaves its type there. */
+static bool path_offset(struct names *c, struct node *n, const struct type **t, uint64_t *offset)
+{
+	int64_t i;
+
+	if (n->kind == N_NAME)
+		return path_step(c, n, n->name.name, t, offset);
+	if (n->kind == N_MEMBER)
+		return path_offset(c, n->member.base, t, offset) &&
+		       path_step(c, n, n->member.name, t, offset);
+	if (n->kind == N_INDEX && const_value(c->s, n->bin.r, &i)) {
+		if (!path_offset(c, n->bin.l, t, offset))
+			return false;
+		if ((*t)->kind == T_STRING)
+			*t = &type_int8;
+		else if ((*t)->kind == T_ARRAY)
+			*t = (*t)->of;
+		*offset += (uint64_t)i * (*t)->size;
+		return true;
+	}
+	diag_error(&c->s->diag, n->at, "offsetof", "offsetof() goes to a field: a.b[2].c");
+	return false;
+}
+
+static void resolve_offsetof(struct names *c, struct node *n)
+{
+	const struct type *t = ctype_parse(c->s, n->cast.name, n->at.beg);
+	uint64_t offset = 0;
+
+	if (t)
+		path_offset(c, n->cast.e, &t, &offset);
+	becomes_number(n, offset);
+}
+
+static void resolve_let(struct names *c, struct node *n)
+{
+	struct var *v;
+
+	/* Its value is computed before it is there. */
+	if (n->let.assign)
+		resolve_node(n->let.assign->bin.r, c);
+	resolve_new_var(c, n->let.var);
+	v = n->let.var->var.var;
+	if (n->let.assign)
+		n->let.assign->bin.l->var.var = v;
+	if (!n->let.type.len)
+		return;
+	v->type = ctype_parse(c->s, n->let.type, n->let.at.beg);
+	if (!v->type)
+		v->type = &type_error;
+	ctype_complete(c->s, v->type);
+}
+
 /* ---- blocks ----------------------------------------------------------------------------- */
 
 static void resolve_block(struct names *c, struct node *list, struct node *value)
@@ -304,12 +430,16 @@ static void resolve_node(struct node *n, void *ctx)
 		resolve_block(c, n->block.list, n->block.value);
 		return;
 	case N_LET:
-		/* Its value is computed before it is there. */
-		if (n->let.assign)
-			resolve_node(n->let.assign->bin.r, c);
-		resolve_new_var(c, n->let.var);
-		if (n->let.assign)
-			n->let.assign->bin.l->var.var = n->let.var->var.var;
+		resolve_let(c, n);
+		return;
+	case N_CAST:
+		resolve_cast(c, n);
+		return;
+	case N_SIZEOF:
+		resolve_sizeof(c, n);
+		return;
+	case N_OFFSETOF:
+		resolve_offsetof(c, n);
 		return;
 	case N_BREAK:
 	case N_CONTINUE:

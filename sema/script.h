@@ -52,6 +52,41 @@ int builtin_argn(struct str name);
 /* "u64 str(addr, ?int)  the string at an address", one a line (xbt --builtins). */
 void builtins_list(FILE *);
 
+/* ---- ctype.c: C's types, the script's own and the kernel's ------------------------------- */
+
+struct ctype_constant {
+	int64_t value;
+	const struct type *of; /* its enum; NULL: a plain number */
+};
+
+struct ctypes {
+	struct table tags, typedefs, constants, macros; /* the script's own */
+	bool opened, modules;                           /* were BTF files looked for? */
+	const char *why;                                /* there is no BTF */
+	VEC(struct ctype_file *) files;                 /* the kernel's, then the modules' */
+	VEC(struct ctype_pending) pending;
+	const struct type *task;                        /* struct task_struct */
+};
+
+/* Reads a struct's fields, if that wasn't done yet (an array's: its elements'). */
+void ctype_complete(struct script *, const struct type *);
+/* The struct of that name, not looked up before ctype_complete(): then it may have no fields. */
+const struct type *ctype_shell(struct script *, const char *name);
+/* The type that a text says, which stands at that offset of the source; NULL: reported. */
+const struct type *ctype_parse(struct script *, struct str text, uint32_t offset);
+/* A typedef of the script's or the kernel's; NULL: there is none. */
+const struct type *ctype_typedef(struct script *, struct str name);
+/* An enumerator of the script's or the kernel's; NULL: there is none. */
+const struct ctype_constant *ctype_constant(struct script *, struct str name);
+/* Why the kernel's types can't be had; NULL: they can. */
+const char *ctype_no_btf(struct script *);
+/* The arguments of a kernel function (or module's) as BTF has them: a struct with a field for each, at
+ * the offsets where programs of fentry and its like find them, 8-byte words from the first on. *retval:
+ * what it returns, NULL for nothing. NULL: BTF knows no such function. */
+const struct type *ctype_function(struct script *, struct str name, const struct type **retval);
+/* The same of a tracepoint's raw arguments; `name` without its category. */
+const struct type *ctype_raw_tracepoint(struct script *, struct str name);
+
 /* ---- the script ------------------------------------------------------------------------- */
 
 struct var {
@@ -81,6 +116,8 @@ struct script {
 	struct source source;
 	struct diag diag;
 	struct types types;
+	struct ctypes ctypes;
+	const char *btf_path;    /* --btf; NULL: the running kernel's */
 	struct config config;
 	bool check_only;         /* --check: facts that need privilege may be missing */
 	uint32_t params_n;
@@ -138,6 +175,14 @@ const struct builtin *aggregation_of(const struct node *value);
 enum agg_kind agg_of_builtin(enum builtin_id);
 /* The type of a constant: the smallest signed one that holds it. */
 const struct type *literal_type(int64_t);
+/* Reports that a struct (or what should be one) has no such field. */
+void field_missing(struct script *, struct span, const struct type *, struct str name);
+/* The field that a member names, of a tuple, a struct or a pointer to one; NULL: there is none. */
+const struct field *member_field(struct script *, const struct node *);
+/* Is it an expression for something in the traced system's memory, or for a value in our own? */
+bool is_remote(const struct node *);
+/* Whose memory something remote is in. */
+enum space remote_space(const struct node *);
 /* The type that holds both; NULL: there is none. */
 const struct type *type_join(struct types *, const struct type *, const struct type *);
 /* The field that args.name means on this target; NULL if it has none. */

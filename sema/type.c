@@ -189,6 +189,17 @@ const struct type *type_struct(struct types *types, struct str name, const struc
 	return t;
 }
 
+const struct type *type_enum(struct types *types, struct str name, uint32_t size, bool sign,
+			     const struct enumerator *values, uint32_t n)
+{
+	struct type *t = arena_alloc(types->arena, sizeof *t);
+
+	*t = (struct type){
+		.kind = T_INT, .size = size, .sign = sign, .name = name, .values = values, .nvalues = n
+	};
+	return t;
+}
+
 /* ---- asking ----------------------------------------------------------------------------- */
 
 const struct field *type_field(const struct type *t, struct str name)
@@ -202,6 +213,16 @@ const struct field *type_field(const struct type *t, struct str name)
 bool type_is_record(const struct type *t)
 {
 	return t->kind == T_TUPLE && t->nfields && t->fields[0].name.len;
+}
+
+bool type_is_enum(const struct type *t)
+{
+	return t->values != NULL;
+}
+
+uint32_t field_bytes(const struct field *f)
+{
+	return (f->first_bit + f->bits + 7u) / 8;
 }
 
 bool type_is_integer(const struct type *t)
@@ -274,6 +295,16 @@ static const char *stack_text(struct arena *a, const struct type *t)
 	return arena_printf(a, "%cstack%s", t->space == SPACE_USER ? 'u' : 'k', modes[t->mode]);
 }
 
+/* int8[2][3]: two of int8[3], as C has it. */
+static const char *array_text(struct arena *a, const struct type *t)
+{
+	const char *lengths = "";
+
+	for (; t->kind == T_ARRAY; t = t->of)
+		lengths = arena_printf(a, "%s[%u]", lengths, t->len);
+	return arena_printf(a, "%s%s", type_text(a, t), lengths);
+}
+
 const char *type_text(struct arena *a, const struct type *t)
 {
 	switch (t->kind) {
@@ -284,7 +315,9 @@ const char *type_text(struct arena *a, const struct type *t)
 	case T_BOOL:
 		return "bool";
 	case T_INT:
-		return arena_printf(a, "%sint%u", t->sign ? "" : "u", t->size * 8);
+		return type_is_enum(t) && t->name.len
+			       ? arena_printf(a, "enum %.*s", STR_ARG(t->name))
+			       : arena_printf(a, "%sint%u", t->sign ? "" : "u", t->size * 8);
 	case T_STRING:
 		return arena_printf(a, "string[%u]", t->len);
 	case T_BUFFER:
@@ -292,9 +325,9 @@ const char *type_text(struct arena *a, const struct type *t)
 	case T_POINTER:
 		return arena_printf(a, "%s *", type_text(a, t->of));
 	case T_ARRAY:
-		return arena_printf(a, "%s[%u]", type_text(a, t->of), t->len);
+		return array_text(a, t);
 	case T_STRUCT:
-		return arena_printf(a, "struct %.*s", STR_ARG(t->name));
+		return arena_printf(a, "%s %.*s", t->is_union ? "union" : "struct", STR_ARG(t->name));
 	case T_TUPLE:
 		return tuple_text(a, t);
 	case T_KSYM:

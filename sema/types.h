@@ -20,12 +20,12 @@ enum type_kind {
 	T_ERROR,     /* poison: whatever touches it stays silent */
 	T_VOID,      /* of statements */
 	T_BOOL,
-	T_INT,       /* size 1, 2, 4, 8; sign */
+	T_INT,       /* size 1, 2, 4, 8; sign; with values: an enum */
 	T_STRING,    /* len: capacity with the NUL */
 	T_BUFFER,    /* len: capacity in bytes */
 	T_POINTER,   /* of: what it points to (T_VOID, T_INT, T_STRUCT, ...) */
 	T_ARRAY,     /* len elements of `of`, as C lays them out */
-	T_STRUCT,    /* fields at C's offsets; only in the traced kernel's memory */
+	T_STRUCT,    /* fields at C's offsets; a union, too */
 	T_TUPLE,     /* fields at slot offsets; name empty */
 	T_KSYM,      /* a kernel address that prints as its symbol */
 	T_USERNAME,  /* a uid that prints as a user's name */
@@ -61,9 +61,19 @@ struct type {
 	uint32_t size;    /* as C has it: an int8 is 1, string[16] is 16, a buffer its len */
 	uint32_t len;
 	const struct type *of;
-	struct str name; /* struct tag; timestamp format */
+	struct str name; /* struct's or enum's tag; timestamp format */
 	const struct field *fields;
 	uint32_t nfields;
+	const struct enumerator *values; /* of an enum, not NULL even if there are none */
+	uint32_t nvalues;
+	uint32_t align;   /* of a struct of the script's own, for the layout of others; else 0: by size */
+	uint32_t pending; /* a struct whose fields (and size) are not read yet: ctype.c's; 0: it is whole */
+	bool is_union;
+};
+
+struct enumerator {
+	struct str name;
+	int64_t value;
 };
 
 struct field {
@@ -73,6 +83,8 @@ struct field {
 	/* A tracepoint's __data_loc: a u32 at `offset`, low half where in the record, high half length. */
 	bool data_loc;
 	bool rel_loc; /* data_loc too, but "where" counts from the end of the u32: __rel_loc */
+	/* A bitfield: so many bits, from that bit of the byte at `offset` on (0 to 7). 0: it is none. */
+	uint8_t bits, first_bit;
 	struct str ctype; /* the declaration's C type, for listings */
 };
 
@@ -102,7 +114,11 @@ const struct type *type_stack(struct types *, enum space, enum stack_mode, uint3
 /* Structs are not interned by content: the maker keeps the pointer. Fields are the arena's. */
 const struct type *type_struct(struct types *, struct str name, const struct field *, uint32_t n,
 			       uint32_t size);
+const struct type *type_enum(struct types *, struct str name, uint32_t size, bool sign,
+			     const struct enumerator *, uint32_t n);
 const struct field *type_field(const struct type *, struct str name);
+/* How many bytes, from its offset on, a bitfield has a part in. */
+uint32_t field_bytes(const struct field *);
 /* "uint64", "string[16]", "(int64, string[8])", ... in the arena */
 const char *type_text(struct arena *, const struct type *);
 /* Bytes in a key, value or record: a multiple of 8. */
@@ -111,6 +127,8 @@ uint32_t type_slot(const struct type *);
 bool type_is_scalar(const struct type *);
 /* A tuple whose members have names. */
 bool type_is_record(const struct type *);
+/* An integer whose values have names. */
+bool type_is_enum(const struct type *);
 /* Integers and booleans. */
 bool type_is_integer(const struct type *);
 
@@ -244,6 +262,7 @@ enum ledger_kind {
 	LEDGER_STACK_FULL,  /* a stack found no room: it prints as such */
 	LEDGER_STACK_CLASH, /* a stack's hash was another's: it prints as that one */
 	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
+	LEDGER_FAULT,       /* reads at `at` of memory that is not there: zeros were used */
 	LEDGER_LOOP,        /* a for loop at `at` that the kernel refused: more than 8388608 turns */
 	LEDGER_CPID,        /* not a loss: process id of -c's command */
 	LEDGER_TAI,         /* not a loss: CLOCK_TAI - CLOCK_BOOTTIME in ns when tracing began */

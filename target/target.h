@@ -7,6 +7,7 @@
 #ifndef XBT_TARGET_H
 #define XBT_TARGET_H
 
+#include <linux/btf.h>
 #include <sys/types.h>
 
 #include "core/core.h"
@@ -122,6 +123,29 @@ struct usym {
 	const char *path; /* of the file that is mapped there; NULL: not known */
 };
 void usyms_find(struct usyms *, pid_t, uint64_t address, struct usym *);
+/* ---- btf.c: the kernel's types ------------------------------------------------------------ */
+
+struct btf_file;
+
+/* Reads a file (the path as it is: target_path() is the caller's). `base`: what a module's BTF goes on
+ * from; NULL: it stands alone. On failure NULL and *why, a clause. All lives in the arena. */
+struct btf_file *btf_read(struct arena *, const char *path, const struct btf_file *base, const char **why);
+/* The same of bytes, which must live on (untrusted: fuzzed). */
+struct btf_file *btf_parse(struct arena *, struct str bytes, const struct btf_file *base, const char **why);
+/* A record by its id; one of BTF_KIND_UNKN if there is none. Its members follow it, as linux/btf.h has
+ * them, surely within the file. */
+const struct btf_type *btf_record(const struct btf_file *, uint32_t id);
+uint32_t btf_record_kind(const struct btf_type *);
+uint32_t btf_record_members(const struct btf_type *);
+/* Empty if the offset makes no sense. */
+struct str btf_name(const struct btf_file *, uint32_t offset);
+/* The id of the file's own record of that name and of one of the kinds (bits 1 << BTF_KIND_...); 0: none. */
+uint32_t btf_find(const struct btf_file *, struct str name, uint32_t kinds);
+/* The id of the file's own enum that has an enumerator of that name, and which it is; 0: none. */
+uint32_t btf_find_enumerator(const struct btf_file *, struct str name, uint32_t *member);
+/* All named records of the file's own of these kinds, until visit returns false. */
+void btf_each(const struct btf_file *, uint32_t kinds,
+	      bool (*visit)(void *ctx, uint32_t id, struct str name), void *ctx);
 
 /* ---- features.c: what this kernel and this process can do ------------------------------- */
 
