@@ -319,8 +319,8 @@ uint32_t btf_find_enumerator(const struct btf_file *f, struct str name, uint32_t
 	return 0;
 }
 
-void btf_each(const struct btf_file *f, uint32_t kinds, bool (*visit)(void *ctx, uint32_t id, struct str name),
-	      void *ctx)
+void btf_each(const struct btf_file *f, uint32_t kinds,
+	      bool (*visit)(void *ctx, uint32_t id, struct str name), void *ctx)
 {
 	for (uint32_t id = f->first; id < f->end; id++) {
 		const struct btf_type *t = record_at(f, id);
