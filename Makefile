@@ -21,8 +21,12 @@ SRC = \
 	core/table.c \
 	target/arch.c \
 	target/btf.c \
+	target/binaries.c \
+	target/cpp.c \
+	target/elf.c \
 	target/features.c \
 	target/glob.c \
+	target/insn.c \
 	target/ksyms.c \
 	target/names.c \
 	target/path.c \
@@ -80,6 +84,8 @@ SRC = \
 	probes/special.c \
 	probes/timer.c \
 	probes/tracepoint.c \
+	probes/uprobe.c \
+	probes/usdt.c \
 	probes/watchpoint.c \
 	runtime/agg.c \
 	runtime/child.c \

@@ -9,6 +9,16 @@
 
 /* Loads `size` bytes (1, 2, 4, 8) at a constant offset of the program's context, extended to 64 bits. */
 ref build_ctx_load(struct build *, int32_t offset, uint32_t size, bool sign);
+/* A function's argument n at its entry (a 64-bit value), of a kernel function or a user's. */
+ref build_argument(struct build *, uint32_t n, bool user);
+/* The low `size` bytes of a value, extended to 64 bits. */
+ref build_extended(struct build *, ref, uint32_t size, bool sign);
+/* A number of `size` bytes in the memory of the process. */
+ref build_user_read(struct build *, ref address, uint32_t size, bool sign);
+/* a * factor, modulo 2^64. */
+ref build_scaled(struct build *, ref a, uint64_t factor);
+/* The program can't be made: one clause why. Some value. */
+ref build_failed(struct build *, const char *fmt, ...) PRINTF(2, 3);
 /* A 64-bit constant. */
 ref build_const(struct build *, int64_t value);
 /* a + b, modulo 2^64. */

@@ -171,6 +171,43 @@ WORD(comm)
 	return 0;
 }
 
+ref build_extended(struct build *b, ref v, uint32_t size, bool sign)
+{
+	return size < 8 ? ir_append(b->fn, OP_EXT, v, 0, sign, (uint8_t)size) : v;
+}
+
+ref build_user_read(struct build *b, ref address, uint32_t size, bool sign)
+{
+	return build_read_scalar(b, address, SPACE_USER, type_int(size, sign));
+}
+
+ref build_scaled(struct build *b, ref a, uint64_t factor)
+{
+	return ir_append(b->fn, OP_MUL, a, ir_const(b->fn, (int64_t)factor), 0, 8);
+}
+
+ref build_failed(struct build *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	b->fn->failure = arena_vprintf(&b->s->work, fmt, ap);
+	va_end(ap);
+	return ir_const(b->fn, 0);
+}
+
+ref build_argument(struct build *b, uint32_t n, bool user)
+{
+	const struct arch *arch = arch_host();
+	ref stack;
+
+	if (n < arch->nargs)
+		return build_ctx_load(b, arch->arg[n], 8, false);
+	stack = build_add(b, build_ctx_load(b, arch->sp, 8, false),
+			  build_const(b, arch->stack_args + 8 * (int64_t)(n - arch->nargs)));
+	return build_read_scalar(b, stack, user ? SPACE_USER : SPACE_KERNEL, &type_uint64);
+}
+
 ref build_argn(struct build *b, struct node *n, struct place to)
 {
 	(void)to;
@@ -184,6 +221,10 @@ WORD(retval)
 
 WORD(func)
 {
+	if (b->p->provides & IS_USER) {
+		build_literal(b, to, str_of(b->target->name));
+		return 0;
+	}
 	return b->ap->kind->arg(b, b->target, -2);
 }
 

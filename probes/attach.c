@@ -59,6 +59,21 @@ bool attach_malformed(struct script *s, const struct attach_point *ap)
 	return false;
 }
 
+struct str attach_unquote(struct str part)
+{
+	bool quoted = part.len >= 2 && part.s[0] == '"' && part.s[part.len - 1] == '"';
+
+	return quoted ? (struct str){ part.s + 1, part.len - 2 } : part;
+}
+
+uint32_t attach_arg_count(const struct target *t)
+{
+	enum { ON_STACK = 14 };
+
+	(void)t;
+	return arch_host()->nargs + ON_STACK;
+}
+
 struct target *attach_target(struct script *s, struct attach_point *ap, const char *fmt, ...)
 {
 	struct target *t = vec_push(&s->arena, &ap->targets);

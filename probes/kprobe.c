@@ -21,8 +21,6 @@
 #include "sema/script.h"
 #include "target/target.h"
 
-#define PMU "/sys/bus/event_source/devices/kprobe"
-
 /* ---- compiling: the attach point -------------------------------------------------------- */
 
 static bool bad_offset(struct script *s, const struct attach_point *ap, const char *text)
@@ -220,15 +218,9 @@ static ref arg_kprobe(struct build *b, const struct target *t, int n)
 
 	(void)t;
 	if (n >= 0)
-		return build_ctx_load(b, arch->arg[n], 8, false);
+		return build_argument(b, (uint32_t)n, false);
 	ip = build_ctx_load(b, arch->ip, 8, false);
 	return arch->breakpoint ? build_add(b, ip, build_const(b, -(int64_t)arch->breakpoint)) : ip;
-}
-
-static uint32_t count_kprobe(const struct target *t)
-{
-	(void)t;
-	return arch_host()->nargs;
 }
 
 static ref arg_kretprobe(struct build *b, const struct target *t, int n)
@@ -257,25 +249,6 @@ static const char *refusal(struct arena *a, const struct target *t, int error)
 	}
 }
 
-/* The PMU's number, and the bit of config that makes it a return probe: "config:0". */
-static bool read_pmu(struct arena *a, bool at_return, struct perf_event_attr *attr)
-{
-	struct str format;
-	uint64_t type, bit = 0;
-
-	if (!str_to_u64(target_read(a, PMU "/type"), &type))
-		return false;
-	attr->type = (uint32_t)type;
-	if (!at_return)
-		return true;
-	format = target_read(a, PMU "/format/retprobe");
-	if (!str_starts(format, "config:") ||
-	    !str_to_u64((struct str){ format.s + 7, format.len - 7 }, &bit) || bit > 63)
-		return false;
-	attr->config = UINT64_C(1) << bit;
-	return true;
-}
-
 static int attach_kprobe(int prog_fd, const struct prog *prog, const struct target *t,
 			 struct links *links)
 {
@@ -284,7 +257,7 @@ static int attach_kprobe(int prog_fd, const struct prog *prog, const struct targ
 	bool refused;
 	int error;
 
-	if (!read_pmu(links->arena, prog->kind->provides & HAS_RETVAL, &attr)) {
+	if (!attach_pmu(links->arena, "kprobe", prog->kind->provides & HAS_RETVAL, &attr)) {
 		links->why = "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)";
 		return -ENODEV;
 	}
@@ -344,7 +317,7 @@ const struct probe_kind probe_kprobe = {
 	.parse = parse_kprobe,
 	.expand = expand_kprobe,
 	.arg = arg_kprobe,
-	.arg_count = count_kprobe,
+	.arg_count = attach_arg_count,
 	.attach = attach_kprobe,
 	.list = list_functions,
 };
@@ -355,6 +328,7 @@ const struct probe_kind probe_kretprobe = {
 	.form = "kretprobe:FUNCTION or kretprobe:MODULE:FUNCTION",
 	.type = BPF_PROG_TYPE_KPROBE,
 	.provides = HAS_RETVAL | HAS_FUNC,
+	.differs = HAS_FUNC,
 	.parse = parse_kprobe,
 	.expand = expand_kprobe,
 	.arg = arg_kretprobe,

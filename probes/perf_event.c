@@ -85,6 +85,26 @@ int attach_perf(struct perf_event_attr *attr, pid_t pid, int cpu, int prog_fd,
 	return 0;
 }
 
+/* The PMU's number, and the bit of config that makes it a return probe: "config:0". */
+bool attach_pmu(struct arena *a, const char *name, bool at_return, struct perf_event_attr *attr)
+{
+	const char *pmu = arena_printf(a, "/sys/bus/event_source/devices/%s", name);
+	struct str format;
+	uint64_t type, bit = 0;
+
+	if (!str_to_u64(target_read(a, arena_printf(a, "%s/type", pmu)), &type))
+		return false;
+	attr->type = (uint32_t)type;
+	if (!at_return)
+		return true;
+	format = target_read(a, arena_printf(a, "%s/format/retprobe", pmu));
+	if (!str_starts(format, "config:") ||
+	    !str_to_u64((struct str){ format.s + 7, format.len - 7 }, &bit) || bit > 63)
+		return false;
+	attr->config = UINT64_C(1) << bit;
+	return true;
+}
+
 /* ---- an event on every CPU, or in a process --------------------------------------------- */
 
 /* "0-3,5" -> the first CPU at or after `from`; -1: there is none. */

@@ -22,8 +22,13 @@ typedef uint32_t ref;
 /* One concrete thing to attach to: what an attach point is after wildcards are expanded. */
 struct target {
 	const char *text;        /* the full name, as the builtin `probe` gives it */
-	const char *group, *name; /* tracepoint: category and event; kprobe: (module or "") and function */
-	uint64_t number;         /* kprobe: offset; timers: period in ns, or Hz if `hertz` */
+	/* tracepoint: category and event; kprobe: (module or "") and function; uprobe, usdt: file and
+	 * function or probe */
+	const char *group, *name;
+	/* kprobe: offset; uprobe, usdt: offset in the file; timers: period in ns, or Hz if `hertz` */
+	uint64_t number;
+	const char *operands;    /* usdt: where its arguments are */
+	uint64_t semaphore;      /* usdt: offset in the file of the one to raise; 0: none */
 	bool hertz;
 	uint64_t address;        /* kprobe: of the function in kallsyms; 0 if not known */
 	const struct type *args; /* tracepoint: the type of `args`; made when first asked for */
@@ -46,6 +51,7 @@ enum provides {
 	HAS_FUNC = 4,
 	HAS_ARGS = 8,    /* args.field */
 	IS_SPECIAL = 16, /* BEGIN, END, self: run by hand, never attached */
+	IS_USER = 32,    /* fires in user code */
 };
 
 /* What the run-time face keeps: file descriptors whose closing detaches. */
@@ -69,6 +75,7 @@ struct probe_kind {
 	const char *form;        /* what a whole attach point looks like, for errors: "kprobe:FUNCTION" */
 	enum bpf_prog_type type;
 	uint32_t provides;       /* enum provides */
+	uint32_t differs;        /* which of what it provides differ from target to target */
 	bool waits;              /* special, but it may come at any time */
 	bool own_filter;         /* -p is its own affair, or none: no check in the program */
 	/* Checks the attach point's parts; reports and returns false if they make no sense. */
@@ -102,6 +109,10 @@ const struct probe_kind *probe_kind_find(struct str name);
 struct span attach_span(const struct attach_point *, struct str part);
 /* Reports that the attach point is not of its kind's form. Always false. */
 bool attach_malformed(struct script *, const struct attach_point *);
+/* Without the quotes that a part may stand in. */
+struct str attach_unquote(struct str part);
+/* arg_count() of kinds that stand at a function's entry: what is not in registers is on the stack. */
+uint32_t attach_arg_count(const struct target *);
 /* A new target of the attach point. The text is the kind's name, ':' and what the format gives. */
 struct target *attach_target(struct script *, struct attach_point *, const char *fmt, ...)
 	PRINTF(3, 4);
@@ -126,7 +137,26 @@ int attach_perf(struct perf_event_attr *, pid_t pid, int cpu, int prog_fd, const
  * and those to come. */
 int attach_sampler(const struct perf_event_attr *, pid_t pid, int prog_fd, const struct prog *,
 		   const struct target *, struct links *, bool *refused);
+/* The dynamic PMU of kprobes or uprobes: its type, and what makes it fire at returns. False: there is
+ * none. */
+bool attach_pmu(struct arena *, const char *name, bool at_return, struct perf_event_attr *);
 /* A CPU that is online. */
 int first_cpu(struct arena *);
+/* ---- uprobe.c: what usdt shares with it --------------------------------------------------- */
+
+struct elf;
+
+/* A program or library in which something is to be probed. */
+struct user_file {
+	const char *shown, *path; /* as named; and where it is opened */
+	struct elf *elf;
+	bool several;             /* one of many: what it lacks is no error */
+};
+typedef void user_visit(struct script *, struct attach_point *, const struct user_file *,
+			const char **why);
+/* Visits the files that part 0 names. */
+void user_files(struct script *, struct attach_point *, user_visit *, const char **why);
+/* Attaches to the offset target->number of the file target->group. */
+int user_attach(int prog_fd, const struct prog *, const struct target *, bool returns, struct links *);
 
 #endif

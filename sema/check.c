@@ -105,8 +105,11 @@ static void check_argn(struct checker *c, struct node *n, int number)
 
 			if ((uint32_t)number < count)
 				continue;
-			FAIL(c, n, "arg-number", "%s has %u arguments at most: arg0 to arg%u",
-			     ap->targets.v[k].text, count, count ? count - 1 : 0);
+			if (count)
+				FAIL(c, n, "arg-number", "%s has %u arguments at most: arg0 to arg%u",
+				     ap->targets.v[k].text, count, count - 1);
+			else
+				FAIL(c, n, "arg-number", "%s has no arguments", ap->targets.v[k].text);
 			return;
 		}
 	}

@@ -61,15 +61,18 @@ static void unknown_kind(struct script *s, struct str name, struct span at)
 		diag_hint(&s->diag, e, "xbt -l lists the probes of this system");
 }
 
-/* "kind:a:b" -> name, and the parts behind it. */
+/* "kind:a:b" -> name, and the parts behind it. Colons in quotes divide nothing. */
 static bool split(struct script *s, struct attach_point *ap, struct str *name)
 {
 	uint32_t beg = 0, n = 0;
 
+	bool quoted = false;
+
 	for (uint32_t i = 0; i <= ap->spec.len; i++) {
 		struct str part = { ap->spec.s + beg, i - beg };
 
-		if (i < ap->spec.len && ap->spec.s[i] != ':')
+		quoted ^= i < ap->spec.len && ap->spec.s[i] == '"';
+		if (i < ap->spec.len && (ap->spec.s[i] != ':' || quoted))
 			continue;
 		if (n == 0)
 			*name = part;
@@ -150,7 +153,7 @@ static void expand_probe(struct script *s, struct node *n)
 {
 	struct probe *p = arena_alloc(&s->arena, sizeof *p);
 	VEC(struct missing) missing = { 0 };
-	uint32_t found = 0;
+	uint32_t found = 0, any = 0;
 
 	p->node = n;
 	p->index = s->probes.n;
@@ -167,11 +170,14 @@ static void expand_probe(struct script *s, struct node *n)
 			continue;
 		}
 		p->provides &= ap->kind->provides;
+		any |= ap->kind->provides;
 		m = expand_point(s, ap);
 		found += ap->targets.n;
 		if (m.text)
 			*vec_push(&s->work, &missing) = m;
 	}
+	if ((any ^ p->provides) & IS_USER)
+		p->provides &= ~(uint32_t)HAS_FUNC; /* a name here, an address there */
 	for (uint32_t i = 0; i < missing.n; i++)
 		report_missing(s, &missing.v[i], found > 0);
 	s->ntargets += found;

@@ -143,6 +143,22 @@ static const struct type *probe_text_type(struct inference *in)
 	return type_string(&in->s->types, (uint32_t)longest + 1);
 }
 
+/* A user's function is known by name when the program is made; a kernel's by its address. */
+static const struct type *function_type(struct inference *in)
+{
+	size_t longest = 0;
+
+	if (!(in->p->provides & IS_USER))
+		return &type_ksym;
+	for (uint32_t i = 0; i < in->p->points.n; i++)
+		for (uint32_t k = 0; k < in->p->points.v[i].targets.n; k++) {
+			size_t n = strlen(in->p->points.v[i].targets.v[k].name);
+
+			longest = n > longest ? n : longest;
+		}
+	return type_string(&in->s->types, (uint32_t)longest + 1);
+}
+
 static const struct type *infer_name(struct inference *in, struct node *n)
 {
 	const struct builtin *fn = n->name.fn;
@@ -153,6 +169,8 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 		return probe_text_type(in);
 	if (fn->id == B_probetype)
 		return type_string(&in->s->types, 16);
+	if (fn->id == B_func)
+		return function_type(in);
 	if (fn->id == B_args)
 		return &type_void; /* only its fields have values */
 	if (fn->id == B_curtask)

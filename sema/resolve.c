@@ -63,6 +63,17 @@ static bool resolve_constant(struct names *c, struct node *n)
 	return true;
 }
 
+/* Is it another value, or elsewhere, in each target? */
+static bool differs(const struct probe *p, enum builtin_id id)
+{
+	uint32_t what = id == B_argn ? HAS_ARGN : id == B_func ? HAS_FUNC : 0;
+
+	for (uint32_t i = 0; i < p->points.n; i++)
+		if (p->points.v[i].kind->differs & what)
+			return true;
+	return id == B_probe || id == B_args || id == B_probetype;
+}
+
 static void resolve_name(struct names *c, struct node *n)
 {
 	n->name.fn = builtin_find(n->name.name);
@@ -79,9 +90,8 @@ static void resolve_name(struct names *c, struct node *n)
 
 		diag_hint(&c->s->diag, e, "call it: %s(%s)", n->name.fn->name, n->name.fn->params);
 		n->name.fn = NULL;
-	} else if (n->name.fn->id == B_probe || n->name.fn->id == B_args || n->name.fn->id == B_func ||
-		   n->name.fn->id == B_probetype) {
-		c->p->per_target = true;
+	} else {
+		c->p->per_target |= differs(c->p, n->name.fn->id);
 	}
 }
 

@@ -147,6 +147,54 @@ uint32_t btf_find_enumerator(const struct btf_file *, struct str name, uint32_t 
 void btf_each(const struct btf_file *, uint32_t kinds,
 	      bool (*visit)(void *ctx, uint32_t id, struct str name), void *ctx);
 
+/* ---- elf.c: programs and libraries ------------------------------------------------------ */
+
+struct elf;
+/* NULL, and *why one clause about the file, if it is none that this machine could run. */
+struct elf *elf_open(struct arena *, const char *path, const char **why);
+void elf_close(struct elf *);
+/* Made by Go's own compiler: its stacks move, so returns can't be probed. */
+bool elf_is_go(const struct elf *);
+/* Without .symtab: only what other files may call has a name. */
+bool elf_is_stripped(const struct elf *);
+
+#define ELF_NOWHERE UINT64_MAX
+/* Where in the file an address is; ELF_NOWHERE: it is not in it. */
+uint64_t elf_offset(const struct elf *, uint64_t address);
+/* Reads at most n bytes at an offset; how many there were. */
+size_t elf_bytes(const struct elf *, uint64_t offset, void *to, size_t n);
+
+struct elf_function {
+	struct str name;
+	uint64_t address, size, offset; /* offset: in the file */
+};
+/* Each function symbol, some twice, until visit returns false. */
+void elf_functions(const struct elf *, bool (*visit)(void *ctx, const struct elf_function *), void *ctx);
+/* The same for variables. */
+void elf_objects(const struct elf *, bool (*visit)(void *ctx, const struct elf_function *), void *ctx);
+
+struct elf_usdt {
+	const char *provider, *name, *args; /* args: "8@%rdi -4@$5"; all die with the elf */
+	uint64_t address, offset;
+	uint64_t semaphore; /* its offset in the file; 0: it has none */
+};
+void elf_usdts(const struct elf *, void (*visit)(void *ctx, const struct elf_usdt *), void *ctx);
+
+/* ---- insn.c, cpp.c ---------------------------------------------------------------------- */
+
+/* Does an instruction begin that many bytes behind one that stands at `start` in the file? */
+bool instruction_starts(const struct elf *, uint64_t start, uint64_t offset);
+/* Is the symbol what C++ calls so: with its parameters if `wanted` has some, by name alone else? */
+bool cpp_matches(struct arena *, struct str wanted, struct str symbol);
+
+/* ---- binaries.c: where programs and libraries are ---------------------------------------- */
+
+/* A path for what a script calls a program or library: a path with a slash as it is, else a program
+ * on PATH or a library that the dynamic linker knows ("libc", "libssl.so.3"). NULL: there is none. */
+const char *binary_find(struct arena *, struct str name);
+/* Each file whose code a process (pid <= 0: any process) has mapped, once. */
+void binaries_mapped(struct arena *, int pid, void (*visit)(void *ctx, const char *path), void *ctx);
+
 /* ---- features.c: what this kernel and this process can do ------------------------------- */
 
 struct features {
@@ -190,9 +238,14 @@ struct arch {
 	const int16_t *arg;             /* offsets into struct pt_regs of arg0, arg1, ... */
 	uint32_t nargs;
 	int16_t retval, ip;             /* offsets of the return value and the instruction pointer */
+	int16_t sp;                     /* offset of the stack pointer */
+	int32_t stack_args;             /* at entry, how far from it the first argument on the stack is */
 	uint32_t breakpoint;            /* a kprobe's saved ip is this many bytes past its address */
 	bool little_endian;
 };
+/* Where struct pt_regs has a register, by any of its names ("ax", "rax", "eax", "al"; "x0", "w0").
+ * False: there is none. */
+bool arch_register(struct str name, int16_t *offset);
 /* The architecture this binary was built for. */
 const struct arch *arch_host(void);
 
