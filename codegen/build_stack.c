@@ -155,6 +155,13 @@ static ref build_stack(struct build *b, struct node *n, struct place to)
 	return 0;
 }
 
+ref build_usym(struct build *b, struct node *n, struct place to)
+{
+	ir_store(b->fn, to.base, to.off + USYM_ADDRESS, build_value(b, n->call.args), 8);
+	ir_store(b->fn, to.base, to.off + USYM_PID, build_own_pid(b), 8);
+	return 0;
+}
+
 ref build_stack_length(struct build *b, struct node *n)
 {
 	struct place stack = build_memory(b, n);

@@ -181,6 +181,7 @@ static int compare_keys(const struct type *t, const uint8_t *a, const uint8_t *b
 	case T_ARRAY:
 	case T_STRUCT:
 	case T_STACK:
+	case T_USYM:
 		return memcmp(a, b, t->size);
 	default:
 		return compare_words(load_u64(a), load_u64(b), t->sign);

@@ -49,6 +49,8 @@ void format_text(struct session *, struct buffer *, struct str fmt, const struct
 
 /* ---- stack.c ---------------------------------------------------------------------------- */
 
+/* The symbol at a process's address, without how far into it. */
+void usym_text(struct session *, struct buffer *, const uint8_t *slot);
 /* A stack's frames, each on a line of its own, and a newline before the first. */
 void stack_text(struct session *, struct buffer *, const struct type *, const uint8_t *slot);
 

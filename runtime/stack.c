@@ -73,6 +73,18 @@ static void user_frame(struct session *s, struct buffer *b, const struct stack *
 	buffer_char(b, ')');
 }
 
+void usym_text(struct session *s, struct buffer *b, const uint8_t *slot)
+{
+	uint64_t address = load_u64(slot + USYM_ADDRESS);
+	struct usym u;
+
+	usyms_find(s->usyms, (pid_t)load_u64(slot + USYM_PID), address, &u);
+	if (u.name)
+		traced_text(s, b, u.name, strlen(u.name));
+	else
+		buffer_printf(b, "%#llx", (unsigned long long)address);
+}
+
 /* struct bpf_stack_build_id: s32 status, 20 bytes, u64 offset (or address, if there is no build id). */
 static void build_id_frame(struct buffer *b, const uint64_t *words)
 {

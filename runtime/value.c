@@ -438,6 +438,9 @@ void value_text(struct session *s, struct buffer *b, const struct type *t, const
 	case T_INET:
 		inet_text(b, slot);
 		break;
+	case T_USYM:
+		usym_text(s, b, slot);
+		break;
 	case T_STACK:
 		stack_text(s, b, t, slot);
 		break;

@@ -120,6 +120,7 @@ static const struct type *named_type(struct script *s, const char *name)
 		{ "int64", &type_int64 },   { "uint8", &type_uint8 },   { "uint16", &type_uint16 },
 		{ "uint32", &type_uint32 }, { "uint64", &type_uint64 }, { "int", &type_int32 },
 		{ "bool", &type_bool },     { "void", &type_void },     { "ksym", &type_ksym },
+		{ "usym", &type_usym },
 		{ "username", &type_username }, { "strerror", &type_strerror }, { "signal", &type_signal },
 		{ "syscall", &type_syscall }, { "macaddr", &type_macaddr }, { "inet", &type_inet },
 	};

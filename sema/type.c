@@ -26,6 +26,7 @@ const struct type type_strerror = { .kind = T_STRERROR, .size = 8 };
 const struct type type_signal = { .kind = T_SIGNAL, .size = 8 };
 const struct type type_syscall = { .kind = T_SYSCALL, .size = 8 };
 const struct type type_macaddr = { .kind = T_MACADDR, .size = 8 };
+const struct type type_usym = { .kind = T_USYM, .size = USYM_SLOT };
 const struct type type_inet = { .kind = T_INET, .size = 24 };
 const struct type type_int8 = { .kind = T_INT, .size = 1, .sign = true };
 const struct type type_int16 = { .kind = T_INT, .size = 2, .sign = true };
@@ -268,6 +269,7 @@ uint32_t type_slot(const struct type *t)
 	case T_STRUCT:
 	case T_TUPLE:
 	case T_INET:
+	case T_USYM:
 	case T_STACK:
 		return round_up(t->size);
 	default:
@@ -348,6 +350,8 @@ const char *type_text(struct arena *a, const struct type *t)
 		return "macaddr";
 	case T_INET:
 		return "inet";
+	case T_USYM:
+		return "usym";
 	case T_STACK:
 		return stack_text(a, t);
 	}

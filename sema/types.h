@@ -36,6 +36,7 @@ enum type_kind {
 	T_CGROUP,    /* a cgroup's id that prints as its path; name: of which hierarchies, a glob */
 	T_MACADDR,   /* six bytes, the first one lowest */
 	T_INET,      /* a u64 AF_INET or AF_INET6, then 16 bytes that begin with the address */
+	T_USYM,      /* an address and the process that it is of; prints as its symbol */
 	T_STACK,     /* space: whose; len: how deep at most; mode: how it prints */
 };
 
@@ -47,6 +48,7 @@ enum {
 	STACK_BUILD_ID_WORDS = 4, /* of a frame with its build id: struct bpf_stack_build_id */
 	/* A stack's slot: its id in the map of stacks; u32 how many frames, u32 the process (ustack). */
 	STACK_ID = 0, STACK_FRAMES = 8, STACK_PID = 12, STACK_SLOT = 16,
+	USYM_ADDRESS = 0, USYM_PID = 8, USYM_SLOT = 16,
 };
 
 /* Whose memory an address belongs to; what a read of it must use. */
@@ -93,7 +95,8 @@ struct types {
 	struct table interned;
 };
 
-extern const struct type type_error, type_void, type_bool, type_ksym, type_username;
+extern const struct type type_error, type_void, type_bool, type_ksym, type_usym,
+	type_username;
 extern const struct type type_strerror, type_signal, type_syscall, type_macaddr, type_inet;
 extern const struct type type_int8, type_int16, type_int32, type_int64;
 extern const struct type type_uint8, type_uint16, type_uint32, type_uint64;
