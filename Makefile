@@ -100,6 +100,7 @@ SRC = \
 	runtime/out_json.c \
 	runtime/out_text.c \
 	runtime/session.c \
+	runtime/sideband.c \
 	runtime/stack.c \
 	runtime/value.c
 GENERATED = $(B)/parser/grammar.c $(B)/lexer/lexer.c
@@ -150,7 +151,7 @@ ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
-	runtime/maps.o runtime/stack.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
+	runtime/maps.o runtime/sideband.o runtime/stack.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
 	target/path.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 
@@ -177,6 +178,7 @@ check: $(BIN) $(VM) $(PRINT_TEST) ## test what needs no root (some cases use it 
 check-root: $(BIN) ## test in the running kernel
 	XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES)
 	XBT=$(abspath $(BIN)) tests/eval $(EVAL)
+	XBT=$(abspath $(BIN)) tests/root/symbols
 
 check-vm: $(BIN) ## test in kernels that have kprobes, and in a Xen guest (QEMU)
 	XBT=$(abspath $(BIN)) tests/vm/all

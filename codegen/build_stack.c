@@ -157,6 +157,7 @@ static ref build_stack(struct build *b, struct node *n, struct place to)
 
 ref build_usym(struct build *b, struct node *n, struct place to)
 {
+	b->image->names_processes = true;
 	ir_store(b->fn, to.base, to.off + USYM_ADDRESS, build_value(b, n->call.args), 8);
 	ir_store(b->fn, to.base, to.off + USYM_PID, build_own_pid(b), 8);
 	return 0;
@@ -176,5 +177,6 @@ ref build_kstack(struct build *b, struct node *n, struct place to)
 
 ref build_ustack(struct build *b, struct node *n, struct place to)
 {
+	b->image->names_processes = true;
 	return build_stack(b, n, to);
 }

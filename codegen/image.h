@@ -63,6 +63,7 @@ struct image {
 	VEC(struct event) events;
 	VEC(struct ledger_entry) ledger;
 	uint32_t nprobes;
+	bool names_processes;      /* shows stacks or symbols of processes */
 	bool has_timers_or_probes; /* false: only BEGIN and END; the script ends by itself */
 };
 

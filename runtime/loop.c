@@ -16,6 +16,7 @@
 
 #include "runtime/print.h"
 #include "runtime/runtime.h"
+#include "runtime/sideband.h"
 
 enum { AT_ONCE = 4096 };
 
@@ -129,6 +130,8 @@ static bool child_ended(struct child *c)
 static void consume(struct session *s)
 {
 	s->at_once = 0;
+	if (s->sideband)
+		sideband_read(s->sideband);
 	if (s->ring)
 		ring_buffer__consume(s->ring);
 }
@@ -163,6 +166,8 @@ bool loop(struct loaded *l, struct child *child, pid_t pid)
 		fprintf(stderr, "xbt: error: can't wait for events: %s\n", strerror(errno));
 		return false;
 	}
+	for (uint32_t i = 0; s->sideband && sideband_fd(s->sideband, i) >= 0; i++)
+		watch(epoll, sideband_fd(s->sideband, i));
 	if (pid >= 0)
 		process = watch_process(epoll, pid);
 	while (fine && !s->done && !interrupted && !ended) {

@@ -12,6 +12,8 @@
 #include "codegen/generate.h"
 #include "runtime/print.h"
 #include "runtime/runtime.h"
+#include "runtime/sideband.h"
+#include "target/target.h"
 
 enum { SCRIPT_MAX = 64 << 20 };
 
@@ -141,6 +143,19 @@ static void report(struct loaded *l)
 	report_missed(l, stderr);
 }
 
+/* So that the addresses of processes can be named though they may have gone by then. */
+static void watch_processes(struct session *s, pid_t pid)
+{
+	if (!s->image->names_processes)
+		return;
+	if (pid < 0)
+		s->sideband = sideband_open(s->usyms, s->ncpus);
+	else
+		usyms_find(s->usyms, pid, 0, &(struct usym){ 0 });
+	if (s->sideband)
+		usyms_refresh(s->usyms, sideband_read, s->sideband);
+}
+
 /* The whole life of a loaded script. False: an error was printed. */
 static bool trace(struct loaded *l, struct child *child, const struct options *o)
 {
@@ -150,6 +165,7 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 	if (!load(l) || !loop_open(s) || !run_special(l, "begin"))
 		return false;
 	loop_drain(s);
+	watch_processes(s, o->pid);
 	if (!s->done && !attach(l))
 		return false;
 	if (o->dry_run)
@@ -197,6 +213,7 @@ static int run(struct image *image, const struct options *o, FILE *out)
 	child_stop(&child);
 	loop_close(&session);
 	unload(&l);
+	sideband_close(session.sideband);
 	ksyms_close(session.ksyms);
 	usyms_close(session.usyms);
 	fine &= !fflush(out) && !ferror(out);

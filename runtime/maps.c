@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "runtime/print.h"
+#include "runtime/sideband.h"
 
 enum { SLOT = 8 };
 
@@ -311,6 +312,9 @@ void ledger_report(struct session *s, FILE *err)
 {
 	for (uint32_t i = 0; s->ledger && i < s->image->ledger.n; i++)
 		report_entry(s, i, err);
+	if (sideband_lost(s->sideband))
+		fprintf(err, "xbt: lost %" PRIu64 " record%s of what processes map: addresses may lack names\n",
+			sideband_lost(s->sideband), plural(sideband_lost(s->sideband)));
 	if (s->malformed)
 		fprintf(err,
 			"xbt: %" PRIu64 " event record%s made no sense and went unread: "

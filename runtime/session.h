@@ -18,6 +18,7 @@ struct ksyms;
 struct out;
 struct ring_buffer;
 struct usyms;
+struct sideband;
 
 /* Bytes that grow. The first byte is aligned for any type. */
 struct buffer {
@@ -56,6 +57,7 @@ struct session {
 	uint64_t *ledger;  /* mapped memory, parallel to image->ledger */
 	struct ksyms *ksyms;
 	struct usyms *usyms;
+	struct sideband *sideband; /* NULL: processes are asked when they are to be named */
 	uint32_t ncpus;    /* possible CPUs: how many parts a per-CPU value has */
 	FILE *out;
 	FILE *err;         /* where trouble is reported while running */

@@ -275,11 +275,13 @@ static void take_all(struct symtab *t, Elf *elf, int root)
 
 static struct symtab *symtab_new(struct arena *a, Elf *elf, int root, bool demangles)
 {
-	struct symtab *t = arena_alloc(a, sizeof *t);
+	struct symtab *t = NULL;
 
-	*t = (struct symtab){ .arena = a, .demangles = demangles };
-	if (elf && elf_kind(elf) == ELF_K_ELF)
+	if (elf && elf_kind(elf) == ELF_K_ELF) {
+		t = arena_alloc(a, sizeof *t);
+		*t = (struct symtab){ .arena = a, .demangles = demangles };
 		take_all(t, elf, root);
+	}
 	elf_end(elf);
 	return t;
 }

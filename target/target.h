@@ -103,7 +103,7 @@ void ksyms_near(struct ksyms *, struct near *);
 int open_in_root(int root, const char *path);
 
 struct symtab;
-/* Files with debug information are looked for under root. Never NULL; empty if it is no ELF file. */
+/* Files with debug information are looked for under root. NULL: it is no ELF file. */
 struct symtab *symtab_of_file(struct arena *, int fd, int root, bool demangles);
 struct symtab *symtab_of_memory(struct arena *, const void *image, size_t size, bool demangles);
 /* The function at an offset in the file, and how far into it. NULL: none is known. */
@@ -116,6 +116,17 @@ struct usyms *usyms_open(void); /* reads nothing yet; free with usyms_close */
 void usyms_close(struct usyms *);
 /* Are names of C++, Rust and the like shown as they are written? They are, by default. */
 void usyms_demangle(struct usyms *, bool);
+
+/* Instead of asking /proc: the process is there now; and what happens to it from now on. `refresh` is
+ * called before an address is named. */
+void usyms_refresh(struct usyms *, void (*refresh)(void *), void *context);
+void usyms_present(struct usyms *, pid_t);
+void usyms_mapped(struct usyms *, pid_t, uint64_t start, uint64_t length, uint64_t offset, struct str path,
+		  dev_t, uint64_t inode);
+void usyms_forked(struct usyms *, pid_t parent, pid_t);
+void usyms_exited(struct usyms *, pid_t);
+/* Not all of it was told: /proc is to be asked again. */
+void usyms_doubt(struct usyms *);
 
 struct usym {
 	const char *name; /* NULL: not known */

@@ -28,7 +28,7 @@
 
 enum { JIT_MAX = 64 << 20 };
 /* Knowledge from /proc is believed for so long. */
-enum { OLD_NS = 1000000000 };
+enum { OLD_NS = 1000000000, JIT_OLD_NS = 50000000 };
 
 struct module {
 	const char *path;
@@ -53,16 +53,20 @@ struct process {
 	uid_t user;
 	int64_t read_at;  /* 0: never */
 	bool told;        /* by records: /proc has nothing to add */
+	bool gone;
 	VEC(struct mapping) maps; /* the latest last */
 	VEC(struct jitted) jitted;
 	off_t jit_size;
+	int64_t jit_at;   /* when that file was last looked for */
 };
 
 struct usyms {
 	struct arena arena;
 	bool demangles;
 	struct table processes, modules;
-	struct symtab *vdso;
+	bool doubted; /* some records were lost */
+	void (*refresh)(void *);
+	void *refresh_context;
 };
 
 struct usyms *usyms_open(void)
@@ -120,7 +124,7 @@ static struct module *module_of(struct usyms *u, struct str path, dev_t device, 
 static void add_mapping(struct usyms *u, struct process *p, struct mapping m, struct str path,
 			dev_t device, uint64_t inode)
 {
-	if (path.len && (path.s[0] == '/' || str_is(path, "[vdso]")))
+	if (path.len && !str_is(path, "//anon") && (path.s[0] == '/' || str_is(path, "[vdso]")))
 		m.module = module_of(u, path, device, inode);
 	*vec_push(&u->arena, &p->maps) = m;
 }
@@ -203,20 +207,65 @@ static void read_process(struct usyms *u, struct process *p)
 {
 	int64_t now = now_ns();
 	uint32_t known = p->maps.n;
-	struct stat st;
 
-	if (p->told || (p->read_at && now - p->read_at < OLD_NS))
+	if ((p->told && !u->doubted) || (p->read_at && now - p->read_at < OLD_NS))
 		return;
 	p->read_at = now;
 	p->maps.n = 0;
 	each_line(u, p, "maps", take_line);
-	if (!p->maps.n) {
+	if (!p->maps.n)
 		p->maps.n = known;
+}
+
+/* ---- told by records -------------------------------------------------------------------- */
+
+void usyms_refresh(struct usyms *u, void (*refresh)(void *), void *context)
+{
+	u->refresh = refresh;
+	u->refresh_context = context;
+}
+
+void usyms_present(struct usyms *u, pid_t pid)
+{
+	struct process *p = process_of(u, pid);
+
+	read_process(u, p);
+	p->told = true;
+}
+
+void usyms_mapped(struct usyms *u, pid_t pid, uint64_t start, uint64_t length, uint64_t offset,
+		  struct str path, dev_t device, uint64_t inode)
+{
+	struct process *p = process_of(u, pid);
+
+	add_mapping(u, p, (struct mapping){ start, start + length, offset, NULL }, path, device, inode);
+}
+
+/* The child has what its parent had, before anything of its own. */
+void usyms_forked(struct usyms *u, pid_t parent, pid_t pid)
+{
+	struct process *from = process_of(u, parent), *p = process_of(u, pid);
+	uint32_t own = p->gone ? 0 : p->maps.n;
+
+	*p = (struct process){ .pid = pid, .inner = pid, .user = from->user, .told = true, .maps = p->maps };
+	p->maps.n = own;
+	for (uint32_t i = 0; i < from->maps.n; i++)
+		*vec_push(&u->arena, &p->maps) = from->maps.v[i];
+	if (!own || !from->maps.n)
 		return;
-	}
-	each_line(u, p, "status", take_status);
-	if (!stat(proc_path(u, p, ""), &st))
-		p->user = st.st_uid;
+	memmove(p->maps.v + from->maps.n, p->maps.v, own * sizeof *p->maps.v);
+	memcpy(p->maps.v, from->maps.v, from->maps.n * sizeof *p->maps.v);
+}
+
+/* What it mapped stays known until another process gets its number. */
+void usyms_exited(struct usyms *u, pid_t pid)
+{
+	process_of(u, pid)->gone = true;
+}
+
+void usyms_doubt(struct usyms *u)
+{
+	u->doubted = true;
 }
 
 /* ---- files ------------------------------------------------------------------------------ */
@@ -304,10 +353,22 @@ static bool is_trusted(const struct process *p, const struct stat *st)
 	return S_ISREG(st->st_mode) && (st->st_uid == p->user || !st->st_uid) && st->st_size <= JIT_MAX;
 }
 
-static int open_jit_map(struct usyms *u, const struct process *p, struct stat *st)
+/* Who it is, if it is still there. */
+static void read_identity(struct usyms *u, struct process *p)
 {
-	int root = open_root(u, p);
-	int fd = open_in_root(root, arena_printf(&u->arena, "/tmp/perf-%d.map", p->inner));
+	struct stat st;
+
+	each_line(u, p, "status", take_status);
+	if (!stat(proc_path(u, p, ""), &st))
+		p->user = st.st_uid;
+}
+
+static int open_jit_map(struct usyms *u, struct process *p, struct stat *st)
+{
+	int root = open_root(u, p), fd;
+
+	read_identity(u, p);
+	fd = open_in_root(root, arena_printf(&u->arena, "/tmp/perf-%d.map", p->inner));
 
 	if (root >= 0)
 		close(root);
@@ -355,8 +416,9 @@ static const char *jitted_name(struct usyms *u, struct process *p, uint64_t addr
 {
 	const char *name = jitted_at(p, address, offset);
 
-	if (name)
+	if (name || (p->jit_at && now_ns() - p->jit_at < JIT_OLD_NS))
 		return name;
+	p->jit_at = now_ns();
 	read_jit_map(u, p);
 	return jitted_at(p, address, offset);
 }
@@ -365,21 +427,23 @@ static const char *jitted_name(struct usyms *u, struct process *p, uint64_t addr
 
 void usyms_find(struct usyms *u, pid_t pid, uint64_t address, struct usym *sym)
 {
-	struct process *p = process_of(u, pid);
 	const struct mapping *at;
+	struct process *p;
 	struct symtab *t;
 
 	*sym = (struct usym){ 0 };
+	if (u->refresh)
+		u->refresh(u->refresh_context);
+	p = process_of(u, pid);
 	read_process(u, p);
 	at = mapping_at(p, address);
 	if (!at)
 		return;
-	if (!at->module) {
-		sym->name = jitted_name(u, p, address, &sym->offset);
-		return;
-	}
-	sym->path = at->module->path;
-	t = symbols_of(u, p, at);
+	sym->path = at->module ? at->module->path : NULL;
+	t = at->module ? symbols_of(u, p, at) : NULL;
+	/* Code made at run time may lie in a file, too: one in memory. */
 	if (t)
 		sym->name = symtab_name(t, address - at->start + at->offset, &sym->offset);
+	else
+		sym->name = jitted_name(u, p, address, &sym->offset);
 }
