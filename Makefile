@@ -91,12 +91,14 @@ SRC = \
 	runtime/child.c \
 	runtime/command.c \
 	runtime/event.c \
+	runtime/fold.c \
 	runtime/hist.c \
 	runtime/list.c \
 	runtime/load.c \
 	runtime/loop.c \
 	runtime/maps.c \
 	runtime/options.c \
+	runtime/out_flame.c \
 	runtime/out_json.c \
 	runtime/out_text.c \
 	runtime/session.c \
@@ -141,6 +143,12 @@ $(B)/sema/prelude.h: sema/prelude.bt
 	sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@.new
 	mv $@.new $@
 
+# The script of flame graphs, as lines of a C string.
+$(B)/runtime/flame.js.h: runtime/flame.js
+	@mkdir -p $(@D)
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< > $@
+$(B)/runtime/out_flame.o: $(B)/runtime/flame.js.h
+
 # ---- tests: each prints FAIL and skip lines and its sums ------------------------------------
 
 PRINT_TEST = $(B)/tests/print_test
@@ -151,7 +159,7 @@ ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
-	runtime/maps.o runtime/sideband.o runtime/stack.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
+	runtime/maps.o runtime/sideband.o runtime/stack.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/fold.o runtime/out_flame.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
 	target/path.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 
@@ -171,6 +179,7 @@ check: $(BIN) $(VM) $(PRINT_TEST) ## test what needs no root (some cases use it 
 	XBT=$(abspath $(BIN)) tests/run $(CASES)
 	$(IN_VM) tests/run $(RUN_CASES)
 	$(IN_VM) tests/eval $(EVAL)
+	XBT=$(abspath $(VM)) tests/flame
 	sh tests/hypercall-names.test.sh
 	XBT=$(abspath $(BIN)) tests/man
 	tests/lint
@@ -182,6 +191,9 @@ check-root: $(BIN) ## test in the running kernel
 
 check-vm: $(BIN) ## test in kernels that have kprobes, and in a Xen guest (QEMU)
 	XBT=$(abspath $(BIN)) tests/vm/all
+
+check-browser: $(VM) ## open a flame graph in a browser, click and search
+	XBT=$(abspath $(VM)) tests/browser
 
 spill: $(BIN) $(VM) ## runs with one register to allocate
 	XBT_REGISTERS=few $(IN_VM) tests/run $(RUN_CASES)
@@ -261,5 +273,5 @@ help: ## show this
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d $(B)/tests/bpfvm.d \
 	$(B)/tests/print_test.d
 
-.PHONY: asan bench bless check check-root check-vm clean cross-aarch64 fuzz help install lint objects \
+.PHONY: asan bench bless check check-browser check-root check-vm clean cross-aarch64 fuzz help install lint objects \
 	randra spill static test uninstall

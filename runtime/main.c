@@ -120,8 +120,12 @@ static struct image *compile(struct script *s, const struct dumps *d)
 
 static void say_attached(const struct loaded *l, const struct options *o)
 {
-	if (!o->quiet)
-		l->session->format->attached(l->session, l->attached);
+	struct session *s = l->session;
+
+	if (!o->quiet && s->format->attached)
+		s->format->attached(s, l->attached);
+	else if (!o->quiet)
+		fprintf(stderr, "Attached %u probe%s\n", l->attached, l->attached == 1 ? "" : "s");
 	/* Lets a test start its workload when everything is in place; bpftrace's own word for it. */
 	if (getenv("__BPFTRACE_NOTIFY_PROBES_ATTACHED")) {
 		puts("__BPFTRACE_NOTIFY_PROBES_ATTACHED");
@@ -138,6 +142,8 @@ static void report(struct loaded *l)
 	run_special(l, "end");
 	loop_drain(s);
 	print_all_maps(s);
+	if (s->format->finish)
+		s->format->finish(s);
 	fflush(s->out);
 	ledger_report(s, stderr);
 	report_missed(l, stderr);

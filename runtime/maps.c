@@ -79,7 +79,8 @@ void print_all_maps(struct session *s)
 	const struct map **sorted = arena_alloc(&s->arena, (n + 1) * sizeof *sorted);
 	uint32_t found = 0;
 
-	s->format->end(s);
+	if (s->format->end)
+		s->format->end(s);
 	if (!s->image->config.print_maps_on_exit)
 		return;
 	for (uint32_t i = IMAGE_MAPS; i < n; i++)
@@ -171,6 +172,8 @@ void clear_map(struct session *s, const struct map *map)
 {
 	if (!read_map(s, map))
 		return;
+	if (s->format->cleared)
+		s->format->cleared(s, map);
 	if (is_array(map))
 		clear_array(s, map);
 	else
@@ -283,7 +286,8 @@ static void report_entry(struct session *s, uint32_t i, FILE *err)
 	case LEDGER_LOST_EVENTS:
 		fprintf(err, "xbt: lost %" PRIu64 " event%s: the ring buffer was full\n", n,
 			plural(n));
-		s->format->lost(s, n);
+		if (s->format->lost)
+			s->format->lost(s, n);
 		break;
 	case LEDGER_STACK_FULL:
 		fprintf(err, "xbt: %" PRIu64 " stack%s found no room to be kept and print as [lost]\n", n,

@@ -22,7 +22,8 @@ static const struct {
 } table[] = {
 	{ 'e', NULL, "PROGRAM", "run this program text" },
 	{ 'o', NULL, "FILE", "write the script's output to FILE" },
-	{ 'f', NULL, "FORMAT", "write the script's output as text (default) or json" },
+	{ 'f', NULL, "FORMAT", "write the script's output as text (default), json, folded (stacks, a line each) "
+			       "or flame (an SVG)" },
 	{ 'q', NULL, NULL, "print nothing about attaching" },
 	{ 'v', NULL, NULL, "say what is attached and how; with -l, show arguments" },
 	{ 'B', NULL, "MODE", "buffer output by line (default), full or none" },
@@ -85,7 +86,7 @@ static void set_buffering(struct options *o, const char *mode)
 static void set_format(struct options *o, const char *name)
 {
 	if (!out_find(name))
-		complain(o, "-f takes text or json, not", name);
+		complain(o, "-f takes text, json, folded or flame, not", name);
 	o->format = name;
 }
 

@@ -332,11 +332,6 @@ static void json_lost(struct session *s, uint64_t n)
 	json_counted(s, "lost_events", "events", n);
 }
 
-static void json_end(struct session *s)
-{
-	(void)s; /* nothing stands between the events and the maps */
-}
-
 const struct out out_json = {
 	.name = "json",
 	.text = json_event,
@@ -345,5 +340,4 @@ const struct out out_json = {
 	.map = json_map,
 	.attached = json_attached,
 	.lost = json_lost,
-	.end = json_end,
 };

@@ -105,16 +105,6 @@ static void text_map(struct session *s, const struct snapshot *snap)
 	flush(s);
 }
 
-static void text_attached(struct session *s, uint32_t n)
-{
-	fprintf(s->err, "Attached %u probe%s\n", n, n == 1 ? "" : "s");
-}
-
-static void text_lost(struct session *s, uint64_t n)
-{
-	(void)s, (void)n; /* no result: it is reported among the losses */
-}
-
 static void text_end(struct session *s)
 {
 	fputs("\n\n", s->out);
@@ -126,14 +116,12 @@ const struct out out_text = {
 	.line = text_line,
 	.value = text_value,
 	.map = text_map,
-	.attached = text_attached,
-	.lost = text_lost,
 	.end = text_end,
 };
 
 const struct out *out_find(const char *name)
 {
-	static const struct out *const formats[] = { &out_text, &out_json };
+	static const struct out *const formats[] = { &out_text, &out_json, &out_folded, &out_flame };
 
 	for (size_t i = 0; i < LEN(formats); i++)
 		if (!strcmp(formats[i]->name, name))

@@ -7,9 +7,10 @@
 
 #include "runtime/session.h"
 
-/* ---- out_text.c, out_json.c: output formats --------------------------------------------- */
+/* ---- out_text.c, out_json.c, out_flame.c, fold.c: output formats ------------------------ */
 
-/* One way to write results down. `type` is what sent them: "printf", "time", "join", ... */
+/* One way to write results down. `type` is what sent them: "printf", "time", "join", ... What a format
+ * has no need of is NULL, from `attached` on. */
 struct out {
 	const char *name;
 	void (*text)(struct session *, const char *type, struct str);
@@ -20,11 +21,14 @@ struct out {
 	void (*attached)(struct session *, uint32_t probes);
 	/* So many events found no room. (The report of losses says it in any case.) */
 	void (*lost)(struct session *, uint64_t n);
+	void (*cleared)(struct session *, const struct map *);
 	/* Tracing has ended; the maps follow. */
 	void (*end)(struct session *);
+	/* That was all. */
+	void (*finish)(struct session *);
 };
 
-extern const struct out out_text, out_json;
+extern const struct out out_text, out_json, out_folded, out_flame;
 /* By name; NULL: there is none. */
 const struct out *out_find(const char *name);
 
@@ -53,6 +57,24 @@ void format_text(struct session *, struct buffer *, struct str fmt, const struct
 void usym_text(struct session *, struct buffer *, const uint8_t *slot);
 /* A stack's frames, each on a line of its own, and a newline before the first. */
 void stack_text(struct session *, struct buffer *, const struct type *, const uint8_t *slot);
+
+/* Visits the frames, the outermost first, by the names of their functions. */
+void stack_each(struct session *, const struct type *, const uint8_t *slot,
+		void (*visit)(void *ctx, struct str name, bool kernel), void *ctx);
+
+/* ---- fold.c: stacks as lines; what the formats made of them share ----------------------- */
+
+/* Is the map keyed by stacks, with numbers as values? */
+bool fold_applies(const struct map *);
+/* Says that it is not. */
+void fold_refuse(struct session *, const struct map *);
+/* An element's key, outermost frame first, ';' between them; what it counts. */
+void fold_key(struct session *, struct buffer *, const struct snapshot *, uint32_t i);
+uint64_t fold_weight(const struct snapshot *, uint32_t i);
+/* Events are no part of the result: they go where errors go. */
+void fold_text(struct session *, const char *type, struct str);
+void fold_line(struct session *, const char *type, struct str);
+void fold_print(struct session *, const struct type *, const uint8_t *slot);
 
 /* ---- hist.c ----------------------------------------------------------------------------- */
 

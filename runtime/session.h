@@ -19,6 +19,7 @@ struct out;
 struct ring_buffer;
 struct usyms;
 struct sideband;
+struct flame;
 
 /* Bytes that grow. The first byte is aligned for any type. */
 struct buffer {
@@ -77,6 +78,7 @@ struct session {
 	/* Private to the printing half. */
 	struct arena arena;
 	struct buffer text;      /* the output of one event or map */
+	struct flame *flame;     /* what -f flame has collected */
 	struct buffer stack;     /* the addresses of one stack */
 	struct buffer json;      /* the same as JSON */
 	bool compact;            /* keys as JSON has them: no blanks between their members */

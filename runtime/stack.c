@@ -122,6 +122,53 @@ static void frame_text(struct session *s, struct buffer *b, const struct stack *
 		kernel_frame(s, b, address);
 }
 
+/* The file's name stands for its functions if they have none. */
+static struct str user_function(struct session *s, const struct stack *st, uint64_t address)
+{
+	struct usym u;
+	const char *file;
+
+	usyms_find(s->usyms, st->pid, address, &u);
+	if (u.name)
+		return str_of(u.name);
+	if (!u.path)
+		return STR("[unknown]");
+	file = strrchr(u.path, '/');
+	s->scratch.n = 0;
+	buffer_printf(&s->scratch, "[%s]", file ? file + 1 : u.path);
+	return (struct str){ s->scratch.v, (uint32_t)s->scratch.n };
+}
+
+static struct str function_of(struct session *s, const struct stack *st, uint32_t i)
+{
+	uint64_t offset;
+	const char *name;
+
+	if (st->type->mode == STACK_BUILD_ID) {
+		s->scratch.n = 0;
+		build_id_frame(&s->scratch, st->words + (size_t)i * STACK_BUILD_ID_WORDS);
+		return (struct str){ s->scratch.v, (uint32_t)s->scratch.n };
+	}
+	if (st->type->space == SPACE_USER)
+		return user_function(s, st, st->words[i]);
+	name = ksyms_name(s->ksyms, st->words[i], &offset);
+	return name ? str_of(name) : STR("[unknown]");
+}
+
+void stack_each(struct session *s, const struct type *t, const uint8_t *slot,
+		void (*visit)(void *ctx, struct str name, bool kernel), void *ctx)
+{
+	bool kernel = t->space != SPACE_USER;
+	struct stack st;
+
+	if (!stack_read(s, t, slot, &st)) {
+		visit(ctx, STR("[lost]"), kernel);
+		return;
+	}
+	for (uint32_t i = st.n; i > 0; i--)
+		visit(ctx, function_of(s, &st, i - 1), kernel);
+}
+
 void stack_text(struct session *s, struct buffer *b, const struct type *t, const uint8_t *slot)
 {
 	struct stack st;

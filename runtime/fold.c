@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Elements of maps as folded stacks, the form that flame graphs are made of:
+ *
+ *	bash;main;read;do_syscall_64_[k];vfs_read_[k]
+ *
+ * What is no stack in the key (a name, a number) stands first, then the process's frames, then the
+ * kernel's, outermost first. A frame is its function alone: how far into it would split what belongs
+ * together. If the script has several maps of stacks, their names stand before all.
+ */
+#include <string.h>
+
+#include "runtime/print.h"
+
+static bool has_stack(const struct type *t)
+{
+	if (t->kind != T_TUPLE)
+		return t->kind == T_STACK;
+	for (uint32_t i = 0; i < t->nfields; i++)
+		if (has_stack(t->fields[i].type))
+			return true;
+	return false;
+}
+
+bool fold_applies(const struct map *map)
+{
+	return map->key && has_stack(map->key) && (map->agg || map->val->kind == T_INT);
+}
+
+static bool has_several(const struct session *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = IMAGE_MAPS; i < s->image->maps.n; i++)
+		n += s->image->maps.v[i].map && fold_applies(s->image->maps.v[i].map);
+	return n > 1;
+}
+
+/* Nothing in a frame's name may look like the end of it. */
+static void begin_frame(struct buffer *b)
+{
+	buffer_bytes(b, ";", b->n ? 1 : 0);
+}
+
+static void end_frame(struct buffer *b, size_t from, bool kernel)
+{
+	for (size_t i = from; i < b->n; i++)
+		b->v[i] = b->v[i] == ';' ? ':' : (unsigned char)b->v[i] < ' ' ? ' ' : b->v[i];
+	if (b->n == from)
+		buffer_char(b, '-');
+	if (kernel)
+		buffer_bytes(b, "_[k]", 4);
+}
+
+static void fold_frame(void *buffer, struct str name, bool kernel)
+{
+	struct buffer *b = buffer;
+	size_t from;
+
+	begin_frame(b);
+	from = b->n;
+	buffer_str(b, name);
+	end_frame(b, from, kernel);
+}
+
+/* One pass over the key takes the members of one kind. */
+enum pass { PASS_PLAIN, PASS_USER, PASS_KERNEL };
+
+static enum pass pass_of(const struct type *t)
+{
+	return t->kind != T_STACK ? PASS_PLAIN : t->space == SPACE_USER ? PASS_USER : PASS_KERNEL;
+}
+
+static void fold_value(struct session *s, struct buffer *b, const struct type *t, const uint8_t *slot,
+		       enum pass pass)
+{
+	size_t from;
+
+	if (t->kind == T_TUPLE && has_stack(t)) {
+		for (uint32_t i = 0; i < t->nfields; i++)
+			fold_value(s, b, t->fields[i].type, slot + t->fields[i].offset, pass);
+	} else if (pass_of(t) != pass) {
+		return;
+	} else if (pass == PASS_PLAIN) {
+		begin_frame(b);
+		from = b->n;
+		value_text(s, b, t, slot);
+		end_frame(b, from, false);
+	} else {
+		stack_each(s, t, slot, fold_frame, b);
+	}
+}
+
+void fold_key(struct session *s, struct buffer *b, const struct snapshot *snap, uint32_t i)
+{
+	const uint8_t *key = snapshot_key(snap, i);
+
+	b->n = 0;
+	if (has_several(s))
+		fold_frame(b, snap->map->name, false);
+	for (enum pass pass = PASS_PLAIN; pass <= PASS_KERNEL; pass++)
+		fold_value(s, b, snap->map->key, key, pass);
+	if (!b->n)
+		fold_frame(b, STR("[no stack]"), false);
+}
+
+uint64_t fold_weight(const struct snapshot *snap, uint32_t i)
+{
+	const uint64_t *value = snapshot_value(snap, i);
+	const struct map *map = snap->map;
+	bool sign = map->agg != AGG_COUNT && map->val && map->val->sign;
+	uint64_t sum = 0;
+
+	switch (map->agg) {
+	case AGG_HIST:
+	case AGG_LHIST:
+		for (uint32_t k = 0; k < agg_words(map); k++)
+			sum += value[k];
+		return sum;
+	default:
+		return sign && (int64_t)value[0] < 0 ? 0 : value[0];
+	}
+}
+
+/* ---- -f folded -------------------------------------------------------------------------- */
+
+static void folded_map(struct session *s, const struct snapshot *snap)
+{
+	if (!fold_applies(snap->map)) {
+		fold_refuse(s, snap->map);
+		return;
+	}
+	for (uint32_t i = snap->first; i < snap->n; i++) {
+		fold_key(s, &s->text, snap, i);
+		buffer_printf(&s->text, " %llu\n", (unsigned long long)fold_weight(snap, i));
+		fwrite(s->text.v, 1, s->text.n, s->out);
+	}
+}
+
+void fold_refuse(struct session *s, const struct map *map)
+{
+	fprintf(s->err, "xbt: warning: %.*s is left out of '-f %s': %s\n", STR_ARG(map->name), s->format->name,
+		map->key && has_stack(map->key) ? "its values are no numbers" : "it isn't keyed by stacks");
+}
+
+void fold_text(struct session *s, const char *type, struct str text)
+{
+	(void)type;
+	fwrite(text.s, 1, text.len, s->err);
+}
+
+void fold_line(struct session *s, const char *type, struct str text)
+{
+	fold_text(s, type, text);
+	putc('\n', s->err);
+}
+
+void fold_print(struct session *s, const struct type *type, const uint8_t *slot)
+{
+	s->text.n = 0;
+	value_text(s, &s->text, type, slot);
+	buffer_char(&s->text, '\n');
+	fwrite(s->text.v, 1, s->text.n, s->err);
+}
+
+const struct out out_folded = {
+	.name = "folded",
+	.text = fold_text,
+	.line = fold_line,
+	.value = fold_print,
+	.map = folded_map,
+};
