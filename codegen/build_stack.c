@@ -89,28 +89,41 @@ static void count_when(struct build *b, ref cond, enum ledger_kind kind)
 	fork_join(b, &k, 0);
 }
 
+/* Puts it into a map; the result tells whether that failed. Another CPU may just have done the same. */
+static ref build_put(struct build *b, uint32_t map, ref key, ref value)
+{
+	ref args[] = { ir_append(b->fn, OP_MAPFD, 0, 0, map, 8), key, value, ir_const(b->fn, BPF_NOEXIST) };
+	ref r = ir_append(b->fn, OP_EXT, ir_call(b->fn, BPF_FUNC_map_update_elem, 4, args), 0, 1, 4);
+
+	ir_clobber(b->fn);
+	return op2(b, OP_AND, op2c(b, OP_NE, r, 0), op2c(b, OP_NE, r, -EEXIST));
+}
+
 /* Keeps the stack if it is new; else makes sure that it is the same. */
 static void build_keep(struct build *b, const struct stack *st)
 {
 	struct fn *f = b->fn;
 	struct place key = build_temp(b, &type_uint64);
-	ref args[] = { ir_append(f, OP_MAPFD, 0, 0, st->map, 8), 0, 0, ir_const(f, BPF_NOEXIST) };
-	ref found, failed;
-	struct fork k;
+	ref at, value, found, failed;
+	struct fork k, again;
 
 	ir_store(f, key.base, key.off, st->id, 8);
-	args[1] = place_address(b, key);
-	args[2] = place_address(b, st->entry);
+	at = place_address(b, key);
+	value = place_address(b, st->entry);
 	ir_clobber(f);
-	found = ir_append(f, OP_LOOKUP, args[1], 0, st->map, 8);
+	found = ir_append(f, OP_LOOKUP, at, 0, st->map, 8);
 	k = fork_if(b, found);
 	count_when(b, op2(b, OP_NE, ir_load(f, found, ENTRY_CHECK, 8), st->check), LEDGER_STACK_CLASH);
 	fork_else(b, &k, 0);
-	failed = ir_append(f, OP_EXT, ir_call(f, BPF_FUNC_map_update_elem, 4, args), 0, 1, 4);
-	ir_clobber(f);
-	/* Another CPU may just have kept it. */
-	failed = op2(b, OP_AND, op2c(b, OP_NE, failed, 0), op2c(b, OP_NE, failed, -EEXIST));
-	count_when(b, failed, LEDGER_STACK_FULL);
+	failed = build_put(b, st->map, at, value);
+	if (st->map == IMAGE_STACKS) {
+		again = fork_if(b, failed);
+		count_when(b, build_put(b, IMAGE_SPARE, at, value), LEDGER_STACK_FULL);
+		fork_else(b, &again, 0);
+		fork_join(b, &again, 0);
+	} else {
+		count_when(b, failed, LEDGER_STACK_FULL);
+	}
 	fork_join(b, &k, 0);
 }
 

@@ -232,7 +232,8 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 
 /* ---- maps ------------------------------------------------------------------------------- */
 
-/* Each takes its memory only when it comes, where the kernel can do that (load.c). */
+/* Each takes its memory only when it comes, where the kernel can do that (load.c); an interrupt may find
+ * none at that moment. */
 enum { STACKS = 1 << 17 };
 
 /* The kernel wants a power of two, of whole pages. */
@@ -254,8 +255,10 @@ static void add_own_maps(struct script *s, struct image *image)
 		[IMAGE_SCRATCH] = { "xbt_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1, 0, NULL },
 		[IMAGE_STACKS] = { "xbt_stacks", BPF_MAP_TYPE_HASH, 8, 8 + STACK_DEPTH_MAX * 8, STACKS, 0,
 				   NULL },
+		[IMAGE_SPARE] = { "xbt_spare", BPF_MAP_TYPE_HASH, 8, 8 + STACK_DEPTH_MAX * 8, STACKS / 128, 0,
+				  NULL },
 		[IMAGE_BUILD_IDS] = { "xbt_build_ids", BPF_MAP_TYPE_HASH, 8,
-				      8 + STACK_DEPTH_MAX * STACK_BUILD_ID_WORDS * 8, STACKS / 4, 0, NULL },
+				      8 + STACK_DEPTH_MAX * STACK_BUILD_ID_WORDS * 8, STACKS / 16, 0, NULL },
 	};
 
 	for (uint32_t i = 0; i < IMAGE_MAPS; i++)

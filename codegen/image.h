@@ -20,6 +20,7 @@ enum {
 	IMAGE_ZERO,    /* ARRAY of one entry of zeros, never written: what new elements start from */
 	IMAGE_SCRATCH, /* PERCPU_ARRAY: objects too large for the stack, an entry for each program */
 	IMAGE_STACKS,  /* HASH: a stack's id -> its second hash, its addresses */
+	IMAGE_SPARE,   /* the same, of those for which the kernel had no memory just then */
 	IMAGE_BUILD_IDS, /* the same of stacks with build ids */
 	IMAGE_MAPS     /* the first of the script's own */
 };

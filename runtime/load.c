@@ -65,12 +65,10 @@ static bool fill_map(struct loaded *l, const struct map *m, int fd)
 	return true;
 }
 
-/* Where all memory must be there at once, the maps of stacks are smaller. */
+/* Where all memory must be there at once, the map of stacks is smaller. */
 static uint32_t map_entries(const struct image_map *m, uint32_t index, uint32_t flags)
 {
-	bool stacks = index == IMAGE_STACKS || index == IMAGE_BUILD_IDS;
-
-	return stacks && !(flags & BPF_F_NO_PREALLOC) ? m->max_entries / 8 : m->max_entries;
+	return index == IMAGE_STACKS && !(flags & BPF_F_NO_PREALLOC) ? m->max_entries / 8 : m->max_entries;
 }
 
 static bool create_map(struct loaded *l, uint32_t index)

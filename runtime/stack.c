@@ -38,7 +38,10 @@ static bool stack_read(struct session *s, const struct type *t, const uint8_t *s
 		return true;
 	s->stack.n = 0;
 	st->words = (const uint64_t *)buffer_room(&s->stack, size) + CHECK_WORDS;
-	return st->n <= STACK_DEPTH_MAX && !bpf_map_lookup_elem(s->map_fds[map], &id, s->stack.v);
+	if (st->n > STACK_DEPTH_MAX)
+		return false;
+	return !bpf_map_lookup_elem(s->map_fds[map], &id, s->stack.v) ||
+	       (!build_ids && !bpf_map_lookup_elem(s->map_fds[IMAGE_SPARE], &id, s->stack.v));
 }
 
 static void symbol(struct session *s, struct buffer *b, const char *name, uint64_t offset, uint64_t address)
