@@ -45,7 +45,7 @@ struct build {
 	int64_t *var_offsets;    /* of strings and such: where they lie in scratch memory */
 	struct callback *callback; /* the body of a for loop is built: what it shares with its surroundings */
 	VEC(struct temp) temps;  /* stack objects, reused from statement to statement */
-	uint32_t nesting;        /* of statements */
+	uint32_t nesting;        /* of statements, from 1 */
 	uint32_t stack_used;
 	uint32_t scratch_used, scratch_most;
 	uint32_t keys;           /* stack bytes that merged keys hold */

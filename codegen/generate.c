@@ -188,7 +188,7 @@ static bool make_program(struct script *s, struct image *image, struct probe *p,
 			 struct attach_point *ap, struct target *targets, uint32_t n,
 			 const struct dumps *d)
 {
-	struct build b = { .s = s, .image = image, .p = p, .ap = ap, .target = targets,
+	struct build b = { .s = s, .nesting = 1, .image = image, .p = p, .ap = ap, .target = targets,
 			   .prog = image->progs.n };
 	struct fn *f = build_program(&b, program_name(s, targets));
 	uint32_t *callbacks = arena_alloc(&s->arena, (f->callbacks.n + 1) * sizeof *callbacks);
