@@ -154,7 +154,8 @@ $(B)/runtime/out_flame.o: $(B)/runtime/flame.js.h
 PRINT_TEST = $(B)/tests/print_test
 CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
 	tests/cases/list.txt
-RUN_CASES = tests/cases/run.txt tests/cases/json.txt tests/cases/stack.txt
+DIFF_CASES = $(wildcard tests/diff/*.txt)
+RUN_CASES = tests/cases/run.txt $(DIFF_CASES) tests/cases/json.txt tests/cases/stack.txt
 ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -212,6 +213,10 @@ fuzz: ## mutated scripts through the compiler, with ASan and UBSan (SECONDS=30)
 
 bless: $(BIN) ## write what is seen now into the cases, to be reviewed like code
 	XBT=$(abspath $(BIN)) tests/run --bless $(CASES) $(ROOT_CASES)
+
+diff: $(BIN) ## the cases of tests/diff, and 10000 random programs, against bpftrace (XBT_RIVAL)
+	tests/run --rival $(DIFF_CASES)
+	XBT=$(abspath $(BIN)) tests/diff/random 10000 $(or $(SEED),1)
 
 lint: ## check the rules of the house
 	tests/lint

@@ -200,3 +200,12 @@ ref build_aggregate_value(struct build *b, const struct map *m, ref words)
 		return first;
 	return build_average(b, m, first, ir_load(b->fn, words, 8, 8));
 }
+
+void build_stats_into(struct build *b, const struct map *m, ref words, struct place to)
+{
+	ref total = ir_load(b->fn, words, 0, 8), count = ir_load(b->fn, words, 8, 8);
+
+	ir_store(b->fn, to.base, to.off, count, 8);
+	ir_store(b->fn, to.base, to.off + 8, build_average(b, m, total, count), 8);
+	ir_store(b->fn, to.base, to.off + 16, total, 8);
+}

@@ -8,6 +8,9 @@
  * number, and the scalar variables that the body mentions. The body loads them when a turn begins and
  * stores them when it ends. Strings and such need none of that: they lie in the program's scratch
  * memory, which the body looks up anew.
+ *
+ * The verifier follows a body turn by turn until it sees nothing new. It never would if it knew the
+ * value of a counter, so what a turn stores is hidden from it.
  */
 #include "codegen/builder.h"
 
@@ -17,6 +20,7 @@ enum { LOOP_MAX = 1 << 23 }; /* BPF_MAX_LOOPS, include/linux/bpf.h */
 struct callback {
 	ref frame;
 	uint32_t *place; /* by variable: its offset in the frame; 0: it has none */
+	bool *assigned;  /* by variable: by the body */
 	bool leaves;     /* a turn may end the probe */
 };
 
@@ -25,6 +29,7 @@ struct callback {
 struct mentioned {
 	struct build *b;
 	uint32_t *place, size;
+	bool *assigned;
 };
 
 static void find_mentioned(struct node *n, void *ctx)
@@ -35,6 +40,12 @@ static void find_mentioned(struct node *n, void *ctx)
 		m->place[n->var.var->id] = m->size;
 		m->size += 8;
 	}
+	if (n->kind == N_ASSIGN && n->bin.l->kind == N_VAR)
+		m->assigned[n->bin.l->var.var->id] = true;
+	else if (n->kind == N_STEP && n->un.e->kind == N_VAR)
+		m->assigned[n->un.e->var.var->id] = true;
+	else if (n->kind == N_LET)
+		m->assigned[n->let.var->var.var->id] = true;
 	ast_children(n, find_mentioned, ctx);
 }
 
@@ -52,13 +63,29 @@ static void load_vars(struct build *b, ref frame, const uint32_t *place)
 			b->vars[i] = ir_load(b->fn, frame, place[i], 8);
 }
 
+/* The same value, as one that the verifier doesn't know. */
+static ref hide(struct build *b, ref v)
+{
+	ref zero = ir_load(b->fn, ir_append(b->fn, OP_MAPVAL, 0, 0, (int64_t)IMAGE_ZERO << 32, 8), 0, 8);
+
+	return ir_append(b->fn, OP_XOR, v, zero, 0, 8);
+}
+
+static void store_assigned(struct build *b, const struct callback *c)
+{
+	for (uint32_t i = 0; i < b->p->vars.n; i++)
+		if (c->place[i] && c->assigned[i])
+			ir_store(b->fn, c->frame, c->place[i],
+				 hide(b, b->vars[i] ? b->vars[i] : ir_const(b->fn, 0)), 8);
+}
+
 /* ---- the body --------------------------------------------------------------------------- */
 
 void leave_callback(struct build *b, enum leave how)
 {
 	if (!b->fn->current)
 		return;
-	store_vars(b, b->callback->frame, b->callback->place);
+	store_assigned(b, b->callback);
 	if (how == LEAVE_PROBE) {
 		ir_store(b->fn, b->callback->frame, FRAME_LEFT, ir_const(b->fn, 1), 8);
 		b->callback->leaves = true;
@@ -175,15 +202,16 @@ static void leave_if_left(struct build *b, ref frame)
 void build_for(struct build *b, struct node *n)
 {
 	struct mentioned m = { b, arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *m.place),
-			       FRAME_VARS };
+			       FRAME_VARS, arena_alloc(&b->s->work, b->p->vars.n + 1) };
 	ref first = n->loop.end ? build_value(b, n->loop.test) : ir_const(b->fn, 0);
 	ref args[4] = { n->loop.end ? build_turns(b, first, build_value(b, n->loop.end))
 				    : build_map_fd(b, n->loop.test->map.map) };
-	struct callback c = { .place = m.place };
+	struct callback c = { .place = m.place, .assigned = m.assigned };
 	int64_t turns;
 	ref r;
 
-	if (!b->fn->current)
+	/* Linux 6.18 refuses a function that it finds unreachable. */
+	if (!b->fn->current || (n->loop.end && ir_is_const(b->fn, args[0], &turns) && !turns))
 		return;
 	for (struct node *k = n->loop.body; k; k = k->next)
 		find_mentioned(k, &m);

@@ -110,7 +110,10 @@ void build_map_read_into(struct build *b, struct node *n, struct place to)
 	ref element = lookup(b, m, build_key(b, m, n->map.key));
 	struct fork k = fork_if(b, element);
 
-	build_copy(b, to, (struct place){ element, 0, m->val });
+	if (m->agg == AGG_STATS)
+		build_stats_into(b, m, element, to);
+	else
+		build_copy(b, to, (struct place){ element, 0, m->val });
 	fork_else(b, &k, 0);
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
 	fork_join(b, &k, 0);

@@ -281,7 +281,32 @@ struct place build_memory(struct build *b, struct node *n)
 	return to;
 }
 
-/* ---- comparing strings ------------------------------------------------------------------ */
+/* ---- comparing -------------------------------------------------------------------------- */
+
+/* In the type that holds both: their slots have no bytes that could differ by chance. */
+static struct place comparable(struct build *b, struct node *n, const struct type *t)
+{
+	struct place from = build_memory(b, n), to;
+
+	if (from.type == t)
+		return from;
+	to = build_temp(b, t);
+	build_copy(b, to, from);
+	return to;
+}
+
+ref build_memory_equal(struct build *b, struct node *l, struct node *r)
+{
+	const struct type *t = type_join(&b->s->types, l->type, r->type);
+	struct place x = comparable(b, l, t), y = comparable(b, r, t);
+	ref differ = ir_const(b->fn, 0);
+
+	for (uint32_t i = 0; i < type_slot(t); i += 8)
+		differ = ir_append(b->fn, OP_OR, differ,
+				   ir_append(b->fn, OP_XOR, ir_load(b->fn, x.base, x.off + i, 8),
+					     ir_load(b->fn, y.base, y.off + i, 8), 0, 8), 0, 8);
+	return ir_append(b->fn, OP_EQ, differ, ir_const(b->fn, 0), 0, 8);
+}
 
 struct text {
 	bool literal;

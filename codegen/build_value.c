@@ -60,7 +60,9 @@ ref build_comparison(struct build *b, struct node *n)
 	ref l, r;
 
 	if (in_memory(n->bin.l->type)) {
-		r = build_string_equal(b, n->bin.l, n->bin.r, UINT64_MAX);
+		r = n->bin.l->type->kind == T_STRING
+			    ? build_string_equal(b, n->bin.l, n->bin.r, UINT64_MAX)
+			    : build_memory_equal(b, n->bin.l, n->bin.r);
 		return n->bin.op == O_EQ ? r : ir_append(b->fn, OP_EQ, r, ir_const(b->fn, 0), 0, 8);
 	}
 	l = build_value(b, n->bin.l);

@@ -149,6 +149,8 @@ struct place build_memory(struct build *, struct node *);
 ref place_address(struct build *, struct place);
 /* An address of the traced system: a number, or where an array or string stands. */
 ref build_address(struct build *, struct node *, enum space *);
+/* 1 if two values of one kind that lie in memory are equal. */
+ref build_memory_equal(struct build *, struct node *, struct node *);
 /* 1 if two strings are equal (in their first n bytes). */
 ref build_string_equal(struct build *, struct node *, struct node *, uint64_t n);
 bool in_memory(const struct type *);
@@ -161,6 +163,8 @@ ref build_aggregate_value(struct build *, const struct map *, ref words);
 /* Is a helper's result an error? */
 ref is_negative(struct build *, ref);
 ref build_map_read(struct build *, struct node *);
+/* The same of stats(): a record of three. */
+void build_stats_into(struct build *, const struct map *, ref words, struct place to);
 /* Is there such an element? */
 ref build_map_has(struct build *, struct node *);
 void build_map_read_into(struct build *, struct node *, struct place);

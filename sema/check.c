@@ -79,7 +79,7 @@ void check_map_read(struct checker *c, struct node *n)
 	if (!n->map.map->agg)
 		return;
 	n->map.map->read_back = true;
-	if (agg_is_readable(n->map.map->agg))
+	if (agg_is_readable(n->map.map->agg) || n->map.map->agg == AGG_STATS)
 		return;
 	e = FAIL(c, n, "aggregation-read", "%.*s holds %s(), which is no number that could be read",
 		 STR_ARG(n->map.map->name), agg_name(n->map.map->agg));
@@ -216,11 +216,13 @@ static void check_comparison(struct checker *c, struct node *n)
 {
 	const struct type *l = n->bin.l->type, *r = n->bin.r->type;
 
-	if ((l->kind == T_STRING && r->kind == T_STRING) ||
-	    (l == r && (l->kind == T_ARRAY || l->kind == T_STRUCT))) {
+	if (l->kind == T_STRING && r->kind == T_STRING) {
 		if (n->bin.op != O_EQ && n->bin.op != O_NE)
-			FAIL(c, n, "operand", "%s compare only by == and !=",
-			     l->kind == T_STRING ? "strings" : l->kind == T_ARRAY ? "arrays" : "structs");
+			FAIL(c, n, "operand", "strings compare only by == and !=");
+	} else if (!is_number(n->bin.l) && l->kind == r->kind && l->kind != T_VOID &&
+		   type_join(&c->s->types, l, r)) {
+		if (n->bin.op != O_EQ && n->bin.op != O_NE)
+			FAIL(c, n, "operand", "values of type %s compare only by == and !=", text_of(c, l));
 	} else if (!is_number(n->bin.l) || !is_number(n->bin.r)) {
 		FAIL(c, n, "operand", "'%s' can't compare %s with %s", operator_text[n->bin.op],
 		     text_of(c, l), text_of(c, r));

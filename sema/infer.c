@@ -342,6 +342,15 @@ static const struct type *key_type(struct inference *in, struct node *key)
 	return n ? type_tuple(&in->s->types, member, n) : NULL;
 }
 
+/* What a map's value is to those who read it. */
+static const struct type *read_type(struct inference *in, const struct map *m)
+{
+	static const struct str names[] = { STR("count"), STR("average"), STR("total") };
+	const struct type *members[] = { &type_uint64, m->val, m->val };
+
+	return m->agg == AGG_STATS && m->val ? type_record(&in->s->types, members, names, 3) : m->val;
+}
+
 static const struct type *infer_map(struct inference *in, struct node *n)
 {
 	const struct type *key = key_type(in, n->map.key);
@@ -349,7 +358,7 @@ static const struct type *infer_map(struct inference *in, struct node *n)
 
 	if (key && key->kind != T_VOID)
 		widen(in, &n->map.map->key, &soft, key, n->map.key && is_soft(in, n->map.key));
-	return n->map.map->val;
+	return read_type(in, n->map.map);
 }
 
 /* A pointer moves by the size of what it points to. */
