@@ -141,7 +141,7 @@ void build_copy(struct build *b, struct place to, struct place from)
 		}
 		return;
 	}
-	if (from.off % 8 || (from.type->size % 8 && from.type->kind != T_STRING && from.type->kind != T_TUPLE)) {
+	if (from.off % 8 || (from.type->size % 8 && (from.type->kind == T_ARRAY || from.type->kind == T_STRUCT))) {
 		/* behind a field's end is the next one */
 		build_zero_bytes(b, to.base, to.off, want);
 		copy_by_helper(b, place_address(b, to),
