@@ -178,6 +178,70 @@ ref build_lhist(struct build *b, struct node *n, struct place to)
 	return 0;
 }
 
+/* ---- time series ------------------------------------------------------------------------ */
+
+/* Is the value in the bucket to be replaced? */
+static ref is_better(struct build *b, ref bucket, enum op less)
+{
+	ref held = ir_load(b->fn, bucket, TSERIES_VALUE * 8, 8);
+	ref none = op2c(b, OP_EQ, ir_load(b->fn, bucket, TSERIES_WEIGHT * 8, 8), 0);
+	bool greatest = b->series->how == TSERIES_MAX;
+
+	return op2(b, OP_OR, none, greatest ? op2(b, less, held, b->operand) : op2(b, less, b->operand, held));
+}
+
+static void set_bucket(struct build *b, ref bucket, ref value, ref weight)
+{
+	ir_store(b->fn, bucket, TSERIES_VALUE * 8, value, 8);
+	ir_store(b->fn, bucket, TSERIES_WEIGHT * 8, weight, 8);
+}
+
+static void update_bucket(struct build *b, ref bucket, const struct type *t, ref now)
+{
+	struct fork k;
+
+	switch (b->series->how) {
+	case TSERIES_AVG:
+	case TSERIES_SUM:
+		add_word(b, bucket, TSERIES_VALUE, b->operand);
+		add_word(b, bucket, TSERIES_WEIGHT, ir_const(b->fn, 1));
+		break;
+	case TSERIES_MAX:
+	case TSERIES_MIN:
+		k = fork_if(b, is_better(b, bucket, t->sign ? OP_LT : OP_ULT));
+		set_bucket(b, bucket, b->operand, ir_const(b->fn, 1));
+		fork_else(b, &k, 0);
+		fork_join(b, &k, 0);
+		break;
+	default:
+		set_bucket(b, bucket, b->operand, now);
+	}
+}
+
+/* A bucket whose epoch has passed begins anew. */
+ref build_tseries(struct build *b, struct node *n, struct place to)
+{
+	struct fn *f = b->fn;
+	ref now = op2(b, OP_ADD, ir_call(f, BPF_FUNC_ktime_get_boot_ns, 0, NULL),
+		      ledger_read(b, LEDGER_TAI, NULL));
+	ref epoch = op2c(b, OP_DIV, now, (int64_t)b->series->interval);
+	ref index = op2c(b, OP_MOD, epoch, b->series->n), bucket;
+	struct fork fits, old;
+
+	(void)n;
+	fits = fork_if(b, op2c(b, OP_ULT, index, b->series->n));
+	bucket = op2(b, OP_ADD, to.base, op2c(b, OP_MUL, index, TSERIES_WORDS * 8));
+	old = fork_if(b, op2(b, OP_NE, ir_load(f, bucket, TSERIES_EPOCH * 8, 8), epoch));
+	ir_store(f, bucket, TSERIES_EPOCH * 8, epoch, 8);
+	set_bucket(b, bucket, ir_const(f, 0), ir_const(f, 0));
+	fork_else(b, &old, 0);
+	fork_join(b, &old, 0);
+	update_bucket(b, bucket, to.type, now);
+	fork_else(b, &fits, 0);
+	fork_join(b, &fits, 0);
+	return 0;
+}
+
 /* ---- reading ---------------------------------------------------------------------------- */
 
 /* { sum, n }: signed division where the values are signed; BPF's is unsigned. */

@@ -51,6 +51,7 @@ struct build {
 	uint32_t keys;           /* stack bytes that merged keys hold */
 	ref operand;             /* of the aggregation that is built: its value, and its shape */
 	const struct hist_shape *shape;
+	const struct tseries *series;
 	bool shared;             /* its words are those of all CPUs */
 };
 

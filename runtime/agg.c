@@ -43,6 +43,26 @@ static void merge_extreme(uint64_t *into, const uint64_t *part, bool sign, bool 
 	into[1] = 1;
 }
 
+/* Of each interval what the CPUs have of the later epoch. */
+static void merge_series(const struct map *map, uint64_t *into, const uint64_t *part)
+{
+	for (uint32_t i = 0; i < map->series.n; i++, into += TSERIES_WORDS, part += TSERIES_WORDS) {
+		bool first = !into[TSERIES_WEIGHT] || part[TSERIES_EPOCH] > into[TSERIES_EPOCH];
+
+		if (!part[TSERIES_WEIGHT] || (!first && part[TSERIES_EPOCH] < into[TSERIES_EPOCH]))
+			continue;
+		if (first)
+			memset(into, 0, TSERIES_WORDS * sizeof *into);
+		into[TSERIES_EPOCH] = part[TSERIES_EPOCH];
+		if (map->series.how == TSERIES_AVG || map->series.how == TSERIES_SUM)
+			merge_sum(into, part, TSERIES_EPOCH);
+		else if (map->series.how != TSERIES_LAST)
+			merge_extreme(into, part, map->val->sign, map->series.how == TSERIES_MIN);
+		else if (part[TSERIES_WEIGHT] > into[TSERIES_WEIGHT])
+			memcpy(into, part, TSERIES_EPOCH * sizeof *into);
+	}
+}
+
 static void merge(const struct map *map, uint64_t *into, const uint64_t *part, uint32_t words)
 {
 	switch (map->agg) {
@@ -52,6 +72,9 @@ static void merge(const struct map *map, uint64_t *into, const uint64_t *part, u
 	case AGG_MIN:
 	case AGG_MAX:
 		merge_extreme(into, part, map->val->sign, map->agg == AGG_MIN);
+		break;
+	case AGG_TSERIES:
+		merge_series(map, into, part);
 		break;
 	default:
 		merge_sum(into, part, words);
@@ -127,6 +150,8 @@ static uint64_t order_of(const struct map *map, const uint64_t *value)
 	case AGG_HIST:
 	case AGG_LHIST:
 		return sum_of(value, agg_words(map));
+	case AGG_TSERIES:
+		return 0;
 	default:
 		v = agg_number(map, value);
 	}

@@ -24,7 +24,9 @@ static bool has_stack(const struct type *t)
 
 bool fold_applies(const struct map *map)
 {
-	return map->key && has_stack(map->key) && (map->agg || map->val->kind == T_INT);
+	bool number = map->agg ? map->agg != AGG_TSERIES : map->val->kind == T_INT;
+
+	return map->key && has_stack(map->key) && number;
 }
 
 static bool has_several(const struct session *s)

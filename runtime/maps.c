@@ -31,7 +31,7 @@ static bool read_map(struct session *s, const struct map *map)
 
 static bool is_hist(const struct map *map)
 {
-	return map->agg == AGG_HIST || map->agg == AGG_LHIST;
+	return map->agg == AGG_HIST || map->agg == AGG_LHIST || map->agg == AGG_TSERIES;
 }
 
 /* Gives the snapshot the zero value that an unset keyless map has when it is asked for. */
@@ -52,7 +52,8 @@ void print_snapshot(struct session *s, int64_t top, int64_t div)
 	if (!snap->n && !map->key && !is_hist(map))
 		add_unset(s);
 	snapshot_sort(snap);
-	if (top > 0 && (uint64_t)top < snap->n)
+	/* Series are in no order that could be cut. */
+	if (top > 0 && (uint64_t)top < snap->n && map->agg != AGG_TSERIES)
 		snap->first = snap->n - (uint32_t)top;
 	/* A linear histogram's counts are not divided. */
 	if (div > 0 && map->agg != AGG_LHIST)

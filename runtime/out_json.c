@@ -56,7 +56,7 @@ static bool is_double(uint64_t magnitude)
 	return !magnitude || 64 - __builtin_clzll(magnitude) - __builtin_ctzll(magnitude) <= 53;
 }
 
-static void json_integer(struct buffer *b, uint64_t v, bool sign)
+void json_integer(struct buffer *b, uint64_t v, bool sign)
 {
 	bool quoted = !is_double(sign && (int64_t)v < 0 ? -v : v);
 
@@ -220,8 +220,9 @@ static void json_stats(struct buffer *b, const uint64_t *value, uint64_t div, bo
 	buffer_char(b, '}');
 }
 
-static void json_element(struct session *s, const struct snapshot *snap, const uint64_t *value)
+static void json_element(struct session *s, const struct snapshot *snap, uint32_t i)
 {
+	const uint64_t *value = snapshot_value(snap, i);
 	const struct map *map = snap->map;
 	bool sign = map->agg != AGG_COUNT && map->val && map->val->sign;
 
@@ -229,6 +230,9 @@ static void json_element(struct session *s, const struct snapshot *snap, const u
 	case AGG_HIST:
 	case AGG_LHIST:
 		json_hist(&s->json, map, value, snap->div);
+		break;
+	case AGG_TSERIES:
+		tseries_json(s, &s->json, snap, i);
 		break;
 	case AGG_STATS:
 		json_stats(&s->json, value, snap->div, sign);
@@ -250,6 +254,8 @@ static const char *type_of(const struct map *map)
 	case AGG_HIST:
 	case AGG_LHIST:
 		return "hist";
+	case AGG_TSERIES:
+		return "tseries";
 	case AGG_AVG:
 	case AGG_STATS:
 		return "stats";
@@ -295,7 +301,7 @@ static void json_map(struct session *s, const struct snapshot *snap)
 	for (uint32_t i = snap->first; i < snap->n; i++) {
 		if (map->key)
 			json_key(s, snap, i);
-		json_element(s, snap, snapshot_value(snap, i));
+		json_element(s, snap, i);
 	}
 	buffer_bytes(&s->json, "}}", map->key ? 2 : 1);
 	end(s);

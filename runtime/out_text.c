@@ -78,7 +78,7 @@ static void element_value(struct session *s, const struct snapshot *snap, const 
 static void element(struct session *s, const struct snapshot *snap, uint32_t i)
 {
 	const struct map *map = snap->map;
-	bool hist = map->agg == AGG_HIST || map->agg == AGG_LHIST;
+	bool hist = map->agg == AGG_HIST || map->agg == AGG_LHIST, series = map->agg == AGG_TSERIES;
 
 	buffer_str(&s->text, map->name);
 	if (map->key) {
@@ -86,8 +86,10 @@ static void element(struct session *s, const struct snapshot *snap, uint32_t i)
 		key_text(s, &s->text, map->key, snapshot_key(snap, i));
 		buffer_char(&s->text, ']');
 	}
-	buffer_bytes(&s->text, hist ? ":\n" : ": ", 2);
-	if (hist)
+	buffer_bytes(&s->text, hist || series ? ":\n" : ": ", 2);
+	if (series)
+		tseries_text(s, &s->text, snap, i);
+	else if (hist)
 		hist_text(&s->text, map, snapshot_value(snap, i), snap->div);
 	else
 		element_value(s, snap, snapshot_value(snap, i));

@@ -83,6 +83,14 @@ void fold_print(struct session *, const struct type *, const uint8_t *slot);
 bool hist_range(const struct map *, const uint64_t *buckets, uint32_t *first, uint32_t *last);
 void hist_text(struct buffer *, const struct map *, const uint64_t *buckets, uint64_t div);
 
+/* ---- tseries.c -------------------------------------------------------------------------- */
+
+/* The rows of an element's time series; the newline behind them is the caller's. */
+void tseries_text(struct session *, struct buffer *, const struct snapshot *, uint32_t i);
+void tseries_json(struct session *, struct buffer *, const struct snapshot *, uint32_t i);
+/* A number, or, if a reader would take it for another one, a string (out_json.c). */
+void json_integer(struct buffer *, uint64_t v, bool sign);
+
 /* ---- agg.c: reading maps ---------------------------------------------------------------- */
 
 /* Building a snapshot by hand: begin, add each element once, sort. Nothing here asks the kernel. */

@@ -97,6 +97,7 @@ void session_init(struct session *s, struct image *image)
 	tzset();
 	/* Taken once: two readings of one time stamp must print alike. */
 	s->wall_offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+	s->tai_offset = (clock_ns(CLOCK_TAI) - clock_ns(CLOCK_REALTIME) + 500000000) / 1000000000 * 1000000000;
 }
 
 void session_free(struct session *s)

@@ -87,6 +87,7 @@ struct session {
 	struct snapshot snapshot;
 	bool *zeroed;      /* by map id: a keyless aggregation that exists though it is all zeros */
 	int64_t wall_offset; /* wall clock - boot clock, ns */
+	int64_t tai_offset;  /* TAI - wall clock, ns */
 	struct user users[USERS_CACHED];
 };
 

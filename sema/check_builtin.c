@@ -208,6 +208,31 @@ static void check_ntop(struct checker *c, struct node *n)
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
+static void check_tseries(struct checker *c, struct node *n)
+{
+	struct node *interval = n->call.args->next, *many = interval->next;
+	enum tseries_how how;
+	struct str word;
+	int64_t v;
+
+	if (const_value(c->s, interval, &v) && v <= 0)
+		FAIL(c, interval, "tseries", "the interval of tseries() must be positive");
+	if (const_value(c->s, many, &v) && (v <= 0 || v > TSERIES_MAX_INTERVALS))
+		FAIL(c, many, "tseries", "tseries() keeps 1 to %d intervals, not %lld", TSERIES_MAX_INTERVALS,
+		     (long long)v);
+	if (many->next && literal_text(c->s, many->next, &word) && !tseries_how(word, &how))
+		diag_hint(&c->s->diag, FAIL(c, many->next, "tseries", "tseries() has no way '%.*s'", STR_ARG(word)),
+			  "there are avg, max, min and sum; without any of them the last value counts");
+}
+
+static void check_shape(struct checker *c, struct node *n)
+{
+	if (n->call.fn->id == B_hist || n->call.fn->id == B_lhist)
+		check_histogram(c, n);
+	else if (n->call.fn->id == B_tseries)
+		check_tseries(c, n);
+}
+
 /* len(@m), or of a stack */
 static void check_len(struct checker *c, struct node *arg)
 {
@@ -227,6 +252,10 @@ void check_builtin(struct checker *c, struct node *n)
 	struct node *arg = n->call.args;
 	int64_t v;
 
+	if (n->call.fn->form == FORM_AGG) {
+		check_shape(c, n);
+		return;
+	}
 	switch (n->call.fn->id) {
 	case B_printf:
 	case B_errorf:
@@ -286,10 +315,6 @@ void check_builtin(struct checker *c, struct node *n)
 	case B_kaddr:
 	case B_percpu_kaddr:
 		check_kaddr(c, n);
-		break;
-	case B_hist:
-	case B_lhist:
-		check_histogram(c, n);
 		break;
 	case B_strncmp:
 		if (const_value(c->s, arg->next->next, &v) && v < 0)

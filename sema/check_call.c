@@ -234,6 +234,12 @@ void check_aggregation(struct checker *c, struct node *n)
 		if (bits >= 0 && bits <= HIST_BITS_MAX && bits != m->hist.bits)
 			FAIL(c, n, "aggregation-mix", "%.*s has another number of bits elsewhere",
 			     STR_ARG(m->name));
+	} else if (fn->id == B_tseries && arg && arg->next && arg->next->next) {
+		struct tseries t = tseries_of(c->s, n->bin.r);
+
+		if (t.interval != m->series.interval || t.n != m->series.n || t.how != m->series.how)
+			FAIL(c, n, "aggregation-mix", "%.*s has other intervals elsewhere",
+			     STR_ARG(m->name));
 	} else if (fn->id == B_lhist && arg && arg->next && arg->next->next && arg->next->next->next) {
 		const_value(c->s, arg->next, &h.min);
 		const_value(c->s, arg->next->next, &h.max);

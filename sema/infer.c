@@ -686,10 +686,26 @@ const struct builtin *aggregation_of(const struct node *value)
 enum agg_kind agg_of_builtin(enum builtin_id id)
 {
 	/* The rows of maps.def and the AGG rows of builtins.def have the same order. */
-	return id >= B_count && id <= B_lhist ? (enum agg_kind)(AGG_COUNT + (id - B_count)) : AGG_NONE;
+	return id >= B_count && id <= B_tseries ? (enum agg_kind)(AGG_COUNT + (id - B_count)) : AGG_NONE;
 }
 
-_Static_assert(B_lhist - B_count == AGG_LHIST - AGG_COUNT, "builtins.def and maps.def disagree");
+_Static_assert(B_tseries - B_count == AGG_TSERIES - AGG_COUNT, "builtins.def and maps.def disagree");
+
+struct tseries tseries_of(const struct script *s, const struct node *call)
+{
+	const struct node *interval = call->call.args->next, *n = interval ? interval->next : NULL;
+	struct tseries t = { .interval = 1, .n = 1 };
+	struct str word;
+	int64_t v;
+
+	if (interval && const_value(s, interval, &v) && v > 0)
+		t.interval = (uint64_t)v;
+	if (n && const_value(s, n, &v) && v > 0 && v <= TSERIES_MAX_INTERVALS)
+		t.n = (uint32_t)v;
+	if (n && n->next && literal_text(s, n->next, &word))
+		tseries_how(word, &t.how);
+	return t;
+}
 
 static void infer_shape(struct inference *in, struct map *m, const struct node *arg)
 {
@@ -713,6 +729,8 @@ static void infer_aggregation(struct inference *in, struct map *m, struct node *
 	if (m->agg == AGG_NONE && !m->val) {
 		m->agg = agg_of_builtin(call->call.fn->id);
 		infer_shape(in, m, arg);
+		if (m->agg == AGG_TSERIES && arg)
+			m->series = tseries_of(in->s, call);
 		in->changed = true;
 	}
 	if (t && type_is_integer(t) && !m->val) {

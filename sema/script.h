@@ -188,6 +188,8 @@ const struct type *type_join(struct types *, const struct type *, const struct t
 /* The field that args.name means on this target; NULL if it has none. */
 const struct field *args_field(struct script *, const struct attach_point *, struct target *,
 			       struct str name);
+/* What a call of tseries() says; what makes no sense there is 1. */
+struct tseries tseries_of(const struct script *, const struct node *call);
 /* The type of a call of kstack or ustack. */
 const struct type *stack_type(struct script *, const struct node *call);
 /* Is this node the builtin `args`? */

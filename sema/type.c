@@ -372,9 +372,25 @@ const char *agg_name(enum agg_kind kind)
 		[AGG_STATS] = "stats",
 		[AGG_HIST] = "hist",
 		[AGG_LHIST] = "lhist",
+		[AGG_TSERIES] = "tseries",
 	};
 
 	return kind < AGG_KINDS ? name[kind] : "";
+}
+
+bool tseries_how(struct str word, enum tseries_how *how)
+{
+	static const char *const words[TSERIES_HOWS] = {
+		[TSERIES_LAST] = "", [TSERIES_AVG] = "avg", [TSERIES_MAX] = "max",
+		[TSERIES_MIN] = "min", [TSERIES_SUM] = "sum",
+	};
+
+	for (uint32_t i = 0; i < TSERIES_HOWS; i++)
+		if (str_is(word, words[i])) {
+			*how = (enum tseries_how)i;
+			return i != TSERIES_LAST;
+		}
+	return false;
 }
 
 bool agg_is_readable(enum agg_kind kind)
@@ -396,6 +412,8 @@ uint32_t agg_words(const struct map *map)
 		return hist_buckets(map->hist.bits);
 	case AGG_LHIST:
 		return lhist_buckets(&map->hist);
+	case AGG_TSERIES:
+		return map->series.n * TSERIES_WORDS;
 	default:
 		return words[map->agg];
 	}

@@ -150,6 +150,21 @@ struct hist_shape {
 	int64_t min, max, step; /* lhist */
 };
 
+/* tseries: what becomes of several values in one interval. */
+enum tseries_how { TSERIES_LAST, TSERIES_AVG, TSERIES_MAX, TSERIES_MIN, TSERIES_SUM, TSERIES_HOWS };
+
+struct tseries {
+	uint64_t interval; /* ns */
+	uint32_t n;        /* how many intervals are kept */
+	enum tseries_how how;
+};
+
+/* A series is kept in n buckets of these words, that of an epoch (time / interval) at epoch % n.
+ * Weight: how many values, or (last) when; 0: none. A per-CPU value may take 32 KiB. */
+enum { TSERIES_VALUE, TSERIES_WEIGHT, TSERIES_EPOCH, TSERIES_WORDS, TSERIES_MAX_INTERVALS = 1365 };
+/* Which of the words it is; false: none of them. */
+bool tseries_how(struct str, enum tseries_how *);
+
 enum { HIST_BITS_MAX = 5, LHIST_BUCKETS_MAX = 1000 };
 uint32_t hist_buckets(uint32_t bits);
 uint32_t lhist_buckets(const struct hist_shape *);
@@ -198,6 +213,7 @@ struct map {
 	const struct type *val; /* of sum, min, max, avg, stats: int64 or uint64 by sign */
 	enum agg_kind agg;
 	struct hist_shape hist;
+	struct tseries series;
 	uint32_t id; /* index in the image's user maps */
 	uint32_t max_entries;    /* resolve: as declared, 0: not; then plan's choice */
 	struct span declared;    /* let @m = hash(10): where; end 0: not */

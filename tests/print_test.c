@@ -260,6 +260,13 @@ static void take_kind(struct test *t, const char **at)
 		m->hist.min = (int64_t)take_number(at);
 		m->hist.max = (int64_t)take_number(at);
 		m->hist.step = (int64_t)take_number(at);
+	} else if (m->agg == AGG_TSERIES) {
+		m->series.interval = take_number(at);
+		m->series.n = (uint32_t)take_number(at);
+		skip_blanks(at);
+		tseries_how((struct str){ *at, 3 }, &m->series.how);
+		*at += m->series.how ? 3 : 0;
+		m->val = take_type(t, at);
 	} else if (m->agg == AGG_COUNT) {
 		m->val = &type_uint64;
 	} else {
@@ -524,7 +531,7 @@ static void begin(struct test *t)
 	source_init(&t->arena, &t->image.source, "x.bt", text);
 	t->image.config = (struct config){ .print_maps_on_exit = true, .str_trunc_trailer = STR("..") };
 	session_init(&t->s, &t->image);
-	t->s.wall_offset = 0;
+	t->s.wall_offset = t->s.tai_offset = 0;
 	t->s.ksyms = (struct ksyms *)t; /* for the stand-in above, which does not look at it */
 	t->s.ledger = t->ledger;
 	t->s.map_fds = t->map_fds;
