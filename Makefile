@@ -44,6 +44,9 @@ SRC = \
 	sema/check_statement.c \
 	sema/config.c \
 	sema/constant.c \
+	sema/cdef.c \
+	sema/cpart.c \
+	sema/cpp.c \
 	sema/cread.c \
 	sema/ctype.c \
 	sema/expand.c \

@@ -63,6 +63,7 @@ struct parser {
 	struct arena *arena;
 	struct diag *diag;
 	const struct source *source;
+	struct str text;    /* what there is to parse: the source's text, or blanks in place of some of it */
 	struct node *probes;
 	struct list items; /* MACRO, SETTING, MAPDECL, in file order */
 	bool too_deep; /* reported once */

@@ -340,7 +340,7 @@ void parse_program(struct parser *p)
 
 	if (yylex_init_extra(&lexer, &scanner))
 		return;
-	yy_scan_bytes(p->source->text.s, (int)p->source->text.len, scanner);
+	yy_scan_bytes(p->text.s, (int)p->text.len, scanner);
 	yyparse(scanner, p);
 	yylex_destroy(scanner);
 }

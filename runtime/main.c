@@ -239,6 +239,11 @@ static void script_init(struct script *s, const struct options *o)
 		.named = o->named,
 		.has_command = o->command != NULL,
 		.unsafe = o->unsafe,
+		.btf_path = o->btf,
+		.include_dirs = o->folders,
+		.include_dirs_n = o->nfolders,
+		.includes = o->headers,
+		.includes_n = o->nheaders,
 		.pid = o->pid,
 	};
 	config_init(s);

@@ -14,7 +14,8 @@
 
 #include "runtime/print.h"
 
-enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW, OPT_UNSAFE };
+enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW, OPT_UNSAFE,
+       OPT_BTF, OPT_INCLUDE };
 
 static const struct {
 	int key;
@@ -28,6 +29,9 @@ static const struct {
 	{ 'v', NULL, NULL, "say what is attached and how; with -l, show arguments" },
 	{ 'B', NULL, "MODE", "buffer output by line (default), full or none" },
 	{ OPT_RAW, "raw", NULL, "show control characters of traced text as they are, on terminals too" },
+	{ 'I', NULL, "DIR", "look for headers in DIR" },
+	{ OPT_INCLUDE, "include", "FILE", "read FILE's definitions before the script" },
+	{ OPT_BTF, "btf", "FILE", "take the kernel's types from FILE" },
 	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
 	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
@@ -113,6 +117,14 @@ static void unknown(struct options *o, int key)
 	fputs("  hint: xbt --help lists the options\n", stderr);
 }
 
+static void add_include(struct options *o, const char **list, uint32_t *n, const char *value)
+{
+	if (*n == INCLUDES_MAX)
+		complain(o, "more than 64 times -I or --include", NULL);
+	else
+		list[(*n)++] = value;
+}
+
 static void take(struct options *o, int key, const char *value)
 {
 	switch (key) {
@@ -126,6 +138,9 @@ static void take(struct options *o, int key, const char *value)
 	case 'p': set_pid(o, value); break;
 	case 'l': o->action = ACT_LIST; break;
 	case 'd': o->stages = value; break;
+	case 'I': add_include(o, o->folders, &o->nfolders, value); break;
+	case OPT_INCLUDE: add_include(o, o->headers, &o->nheaders, value); break;
+	case OPT_BTF: o->btf = value; break;
 	case OPT_CHECK: o->check = true; break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
 	case OPT_INFO: o->action = ACT_INFO; break;

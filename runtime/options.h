@@ -11,6 +11,8 @@
 
 enum action { ACT_RUN, ACT_LIST, ACT_INFO, ACT_BUILTINS, ACT_HELP, ACT_VERSION, ACT_ERROR };
 
+enum { INCLUDES_MAX = 64 };
+
 struct options {
 	enum action action;
 	char **argv;             /* the whole command line */
@@ -22,6 +24,9 @@ struct options {
 	const char *output;      /* -o */
 	const char *format;      /* -f */
 	int buffering;           /* _IOLBF, _IOFBF, _IONBF */
+	const char *btf;         /* --btf */
+	const char *folders[INCLUDES_MAX], *headers[INCLUDES_MAX]; /* -I, --include */
+	uint32_t nfolders, nheaders;
 	const char *command;     /* -c */
 	pid_t pid;               /* -p; -1 */
 	const char *pattern;     /* -l; NULL: everything */

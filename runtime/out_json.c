@@ -131,8 +131,10 @@ static void json_struct(struct session *s, const struct type *t, const uint8_t *
 		const struct field *f = &t->fields[i];
 
 		json_name(&s->json, f->name, i);
-		if (f->offset > t->size || t->size - f->offset < f->type->size)
+		if (f->offset > t->size || t->size - f->offset < field_bytes(f))
 			buffer_bytes(&s->json, "null", 4);
+		else if (f->bits)
+			json_integer(&s->json, load_bits(f, at + f->offset), f->type->sign);
 		else
 			json_c(s, f->type, at + f->offset);
 	}
@@ -238,7 +240,7 @@ static void json_element(struct session *s, const struct snapshot *snap, uint32_
 		json_stats(&s->json, value, snap->div, sign);
 		break;
 	case AGG_NONE:
-		if (map->val->kind != T_INT) {
+		if (map->val->kind != T_INT || type_is_enum(map->val)) {
 			json_value(s, map->val, (const uint8_t *)value);
 			break;
 		}

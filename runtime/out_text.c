@@ -52,7 +52,7 @@ static void plain_text(struct session *s, const struct snapshot *snap, const uin
 {
 	const struct type *type = snap->map->val;
 
-	if (type->kind == T_INT)
+	if (type->kind == T_INT && !type_is_enum(type))
 		integer_text(&s->text, agg_divide(value[0], snap->div, type->sign), type->sign);
 	else
 		value_text(s, &s->text, type, (const uint8_t *)value);

@@ -35,6 +35,8 @@ const struct out *out_find(const char *name);
 /* ---- value.c: type-driven text of values ------------------------------------------------ */
 
 uint64_t load_u64(const uint8_t *slot);
+/* A bitfield, out of the bytes that it has a part in. */
+uint64_t load_bits(const struct field *, const uint8_t *at);
 /* An integer of 1, 2, 4 or 8 bytes. */
 uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign);
 /* How many bytes the UTF-8 character at `at` has; 0 if it is none. */

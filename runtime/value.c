@@ -250,8 +250,7 @@ uint64_t load_sized(const uint8_t *at, uint32_t size, bool sign)
 
 static void c_text(struct session *, struct buffer *, const struct type *, const uint8_t *at);
 
-/* A bitfield, out of the bytes that it has a part in. */
-static uint64_t load_bits(const struct field *f, const uint8_t *at)
+uint64_t load_bits(const struct field *f, const uint8_t *at)
 {
 	uint64_t word = 0;
 
@@ -290,7 +289,7 @@ static void struct_text(struct session *s, struct buffer *b, const struct type *
 		const struct field *f = &t->fields[i];
 
 		buffer_printf(b, "%s.%.*s = ", i ? ", " : " ", STR_ARG(f->name));
-		if (f->offset > t->size || t->size - f->offset < (f->bits ? field_bytes(f) : f->type->size))
+		if (f->offset > t->size || t->size - f->offset < field_bytes(f))
 			buffer_char(b, '?');
 		else
 			field_text(s, b, f, at + f->offset);

@@ -16,7 +16,7 @@
 /* Plain char: an array of it is a string. Elsewhere it is int8. */
 static const struct type type_char = { .kind = T_INT, .size = 1, .sign = true };
 
-static const struct type *no_char(const struct type *t)
+const struct type *cdecl_plain(const struct type *t)
 {
 	return t == &type_char ? &type_int8 : t;
 }
@@ -27,15 +27,36 @@ static bool conditional(struct creader *, int64_t *);
 
 static bool named_constant(struct creader *c, int64_t *v)
 {
-	const struct ctype_constant *constant = ctype_constant(c->s, c->token.text);
+	const struct ctype_constant *constant = c->condition ? NULL : ctype_constant(c->s, c->token.text);
 
-	if (!constant) {
+	if (!constant && !c->condition) {
 		cread_fail(c, "'%.*s' is no constant", STR_ARG(c->token.text));
 		return false;
 	}
-	*v = constant->value;
+	*v = constant ? constant->value : 0;
 	cread_next(c);
 	return true;
+}
+
+/* defined X, defined(X): the name as such. */
+static bool defined_constant(struct creader *c, int64_t *v)
+{
+	bool parenthesis;
+	struct str text;
+
+	c->raw = true;
+	cread_next(c);
+	parenthesis = cread_accept(c, "(");
+	c->raw = false;
+	if (c->token.kind != C_NAME) {
+		cread_fail(c, "expected a name");
+		return false;
+	}
+	*v = cpp_macro(c->s, c->token.text, &text);
+	cread_next(c);
+	if (parenthesis && !cread_accept(c, ")"))
+		cread_fail(c, "expected ')'");
+	return !c->failed;
 }
 
 /* What stands between the parentheses of sizeof(). */
@@ -105,6 +126,8 @@ static bool unary(struct creader *c, int64_t *v)
 	} else if (c->token.kind == C_NUMBER) {
 		*v = (int64_t)c->token.value;
 		cread_next(c);
+	} else if (c->condition && cread_is(c, "defined")) {
+		defined_constant(c, v);
 	} else if (cread_accept(c, "sizeof")) {
 		sizeof_constant(c, v);
 	} else if (cread_accept(c, "(")) {
@@ -276,9 +299,11 @@ static const struct type *words_type(struct creader *c)
 		return &type_bool;
 	if (n[W_CHAR])
 		return n[W_UNSIGNED] ? &type_uint8 : n[W_SIGNED] ? &type_int8 : &type_char;
-	if (n[W_FLOAT] || n[W_DOUBLE] || n[W_INT128])
-		return type_array(&c->s->types, &type_uint8, n[W_FLOAT] ? 4 : n[W_DOUBLE] && !n[W_LONG] ? 8 : 16,
-				  SPACE_NONE);
+	if (n[W_INT128] || (n[W_DOUBLE] && n[W_LONG]))
+		return type_array(&c->s->types, &type_uint64, 2, SPACE_NONE);
+	/* There are no floating point numbers in BPF: just their bits. */
+	if (n[W_FLOAT] || n[W_DOUBLE])
+		return type_int(n[W_FLOAT] ? 4 : 8, false);
 	return type_int(n[W_SHORT] ? 2 : n[W_LONG] ? 8 : 4, !n[W_UNSIGNED]);
 }
 
@@ -296,21 +321,34 @@ static const struct type *tagged_type(struct creader *c)
 {
 	static const char *const words[] = { "struct ", "union ", "enum " };
 	int tag = which_tag(c);
+	struct str name = STR("");
+	struct ctoken at;
 	const struct type *t;
+	bool packed;
 
 	cread_next(c);
-	if (c->token.kind != C_NAME) {
-		cread_fail(c, "expected the name of a%s", tag == TAG_ENUM ? "n enum" : tag ? " union" : " struct");
-		return NULL;
+	packed = cdef_attributes(c);
+	if (c->token.kind == C_NAME) {
+		at = c->token;
+		name = at.text;
+		/* What is defined here may be named first; what isn't is the kernel's. */
+		t = c->defines && tag != TAG_ENUM ? ctype_named(c->s, (enum tag)tag, name)
+						  : ctype_tag(c->s, (enum tag)tag, name);
+		cread_next(c);
+		if (t && !cread_is(c, "{"))
+			return t;
+		if (!cread_is(c, "{") || !c->defines) {
+			c->token = at;
+			return unknown_type(c, words[tag]);
+		}
 	}
-	t = ctype_tag(c->s, (enum tag)tag, c->token.text);
-	if (!t)
-		return unknown_type(c, words[tag]);
-	cread_next(c);
-	return t;
+	if (cread_is(c, "{") && c->defines)
+		return cdef_body(c, (enum tag)tag, name, packed);
+	cread_fail(c, "expected the name of a%s", tag == TAG_ENUM ? "n enum" : tag ? " union" : " struct");
+	return NULL;
 }
 
-static const struct type *base_type(struct creader *c)
+const struct type *cdecl_base(struct creader *c)
 {
 	const struct type *t;
 
@@ -360,7 +398,7 @@ static const struct type *array_of(struct creader *c, const struct type *of, int
 }
 
 /* [2][3]: two arrays of three. */
-static const struct type *brackets(struct creader *c, const struct type *of)
+const struct type *cdecl_brackets(struct creader *c, const struct type *of)
 {
 	int64_t n = 0;
 
@@ -374,16 +412,16 @@ static const struct type *brackets(struct creader *c, const struct type *of)
 	}
 	if (++c->nested > CNESTED)
 		cread_fail(c, "nested more than %d deep", CNESTED);
-	of = brackets(c, of);
+	of = cdecl_brackets(c, of);
 	c->nested--;
 	return of ? array_of(c, of, n) : NULL;
 }
 
-static const struct type *stars(struct creader *c, const struct type *t)
+const struct type *cdecl_stars(struct creader *c, const struct type *t)
 {
 	for (; cread_is(c, "*") || is_qualifier(c); cread_next(c))
 		if (cread_is(c, "*"))
-			t = type_pointer(&c->s->types, no_char(t), SPACE_NONE);
+			t = type_pointer(&c->s->types, cdecl_plain(t), SPACE_NONE);
 	return t;
 }
 
@@ -406,13 +444,13 @@ const struct type *cdecl_type_name(struct creader *c)
 
 	if (cread_is(c, "string"))
 		return string_type(c);
-	t = base_type(c);
+	t = cdecl_base(c);
 	do {
 		before = t;
-		t = t ? stars(c, t) : NULL;
-		t = t ? brackets(c, t) : NULL;
+		t = t ? cdecl_stars(c, t) : NULL;
+		t = t ? cdecl_brackets(c, t) : NULL;
 	} while (t && t != before);
-	return t ? no_char(t) : NULL;
+	return t ? cdecl_plain(t) : NULL;
 }
 
 const struct type *ctype_parse(struct script *s, struct str text, uint32_t offset)

@@ -3,8 +3,9 @@
  * C's tokens: what declarations, constants and types in casts are made of. Object-like macros are
  * replaced on the way, by their text, which is read in turn; a macro within itself stays a name.
  *
- * A token's place in the script is its own, or that of the macro's name that it comes from. What is no
- * token is handed on as C_STRAY; the reader's user reports it, once.
+ * Directives are acted upon where they stand. A token's place in the script is its own, or that of the
+ * macro's name that it comes from. What is no token is handed on as C_STRAY; the reader's user reports it,
+ * once.
  */
 #include "sema/ctype.h"
 
@@ -19,6 +20,25 @@ void cread_begin(struct creader *c, struct script *s, struct str text, uint32_t 
 	*c = (struct creader){ .s = s, .n = 1, .offset = offset };
 	c->input[0].text = text;
 	cread_next(c);
+}
+
+void cread_begin_at(struct creader *c, struct script *s, struct cpp *p, uint32_t at)
+{
+	*c = (struct creader){
+		.s = s, .n = 1, .offset = p->offset, .cpp = p, .home = p->file ? p : NULL, .defines = true
+	};
+	c->input[0] = (struct cinput){ .text = p->text, .at = at };
+	cread_next(c);
+}
+
+void cread_begin_file(struct creader *c, struct script *s, struct cpp *p)
+{
+	cread_begin_at(c, s, p, 0);
+}
+
+uint32_t cread_position(const struct creader *c)
+{
+	return c->token.at.beg - c->offset;
 }
 
 static char peek(const struct cinput *in, uint32_t ahead)
@@ -129,16 +149,27 @@ static void take(struct creader *c, struct cinput *in)
 /* Goes on with a macro's text in place of its name, if it is one. */
 static bool enter_macro(struct creader *c)
 {
-	const struct str *text = c->token.kind == C_NAME ? table_get(&c->s->ctypes.macros, c->token.text)
-							 : NULL;
+	struct str text;
 
-	if (!text || c->n == CINPUTS)
+	if (c->token.kind != C_NAME || c->raw || c->n == CINPUTS || !cpp_macro(c->s, c->token.text, &text))
 		return false;
 	for (uint32_t i = 1; i < c->n; i++)
 		if (str_eq(c->input[i].macro, c->token.text))
 			return false;
-	c->input[c->n++] = (struct cinput){ .text = *text, .macro = c->token.text };
+	c->input[c->n++] = (struct cinput){ .text = text, .macro = c->token.text };
 	return true;
+}
+
+/* A '#' that is the first on its line. */
+static bool is_directive(const struct creader *c, const struct cinput *in)
+{
+	uint32_t at = in->at;
+
+	if (!c->cpp || c->n > 1 || peek(in, 0) != '#')
+		return false;
+	while (at && (in->text.s[at - 1] == ' ' || in->text.s[at - 1] == '\t'))
+		at--;
+	return !at || in->text.s[at - 1] == '\n';
 }
 
 /* To the next byte that is not blank, out of macros that have ended. False: there is none. */
@@ -147,8 +178,8 @@ static bool to_token(struct creader *c)
 	for (;; c->n--) {
 		struct cinput *in = &c->input[c->n - 1];
 
-		for (uint32_t n = blank(in); n; n = blank(in))
-			in->at += n;
+		for (uint32_t n = blank(in); n || is_directive(c, in); n = blank(in))
+			in->at = n ? in->at + n : cpp_directive(c->s, c->cpp, in->at);
 		if (in->at < in->text.len)
 			return true;
 		if (c->n == 1)
@@ -186,12 +217,17 @@ uint32_t cread_fail(struct creader *c, const char *fmt, ...)
 {
 	va_list args;
 	uint32_t e = 0;
+	const char *text;
 
 	if (!c->failed) {
 		va_start(args, fmt);
-		e = diag_error(&c->s->diag, c->token.at, "c-type", "%s",
-			       arena_vprintf(&c->s->work, fmt, args));
+		text = arena_vprintf(&c->s->work, fmt, args);
 		va_end(args);
+		if (c->home)
+			e = diag_error(&c->s->diag, c->home->included, "c-type", "%s:%u: %s", c->home->file,
+				       cpp_line_number(c->home, cread_position(c)), text);
+		else
+			e = diag_error(&c->s->diag, c->token.at, "c-type", "%s", text);
 	}
 	c->failed = true;
 	/* Nothing more is read: whoever loops over tokens comes to an end. */

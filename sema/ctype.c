@@ -196,7 +196,7 @@ static const struct type *from_enum(struct script *s, struct ctype_file *f, cons
 			 sign, values, n);
 }
 
-static const struct type *shell(struct script *s, struct ctype_file *f, uint32_t id, struct str name)
+static struct type *shell(struct script *s, struct ctype_file *f, uint32_t id, struct str name)
 {
 	struct type *t = arena_alloc(&s->arena, sizeof *t);
 	struct ctype_pending *p = vec_push(&s->work, &s->ctypes.pending);
@@ -298,7 +298,7 @@ struct fields {
 /* What doesn't fit into its struct is damaged. */
 static void add_field(struct fields *x, struct field f)
 {
-	uint32_t size = f.bits ? field_bytes(&f) : f.type->size;
+	uint32_t size = field_bytes(&f);
 
 	if (f.type->kind == T_ERROR || f.type->kind == T_VOID || f.offset > x->of->size ||
 	    size > x->of->size - f.offset || x->list.n >= FIELDS_MAX)
@@ -357,7 +357,9 @@ static void add_member(struct fields *x, struct ctype_file *f, const struct btf_
 /* A struct that was known by its name gets what that stands for. */
 static void complete_named(struct script *s, struct type *t, unsigned nested)
 {
-	const struct type *found = ctype_tag(s, TAG_STRUCT, t->name);
+	uint32_t id;
+	struct ctype_file *f = find(s, t->name, t->is_union ? KIND(UNION) : KIND(STRUCT), &id);
+	const struct type *found = f ? from_btf(s, f, id, 0) : NULL;
 
 	if (!found)
 		return;
@@ -429,15 +431,20 @@ const struct type *ctype_tag(struct script *s, enum tag tag, struct str name)
 	return f ? from_btf(s, f, id, 0) : NULL;
 }
 
+const struct type *ctype_named(struct script *s, enum tag tag, struct str name)
+{
+	struct type **own = ctype_own_tag(s, tag, name);
+
+	if (!*own) {
+		*own = shell(s, NULL, 0, name);
+		(*own)->is_union = tag == TAG_UNION;
+	}
+	return *own;
+}
+
 const struct type *ctype_shell(struct script *s, const char *name)
 {
-	struct type **own = ctype_own_tag(s, TAG_STRUCT, str_of(name));
-
-	if (*own)
-		return *own;
-	if (!s->ctypes.task)
-		s->ctypes.task = shell(s, NULL, 0, str_of(name));
-	return s->ctypes.task;
+	return ctype_named(s, TAG_STRUCT, str_of(name));
 }
 
 void ctype_set_typedef(struct script *s, struct str name, const struct type *t)

@@ -59,12 +59,19 @@ static const struct type *join_integers(const struct type *a, const struct type 
 	return type_int(size, a->sign || b->sign);
 }
 
+/* A struct may be known by its name here, by its record there. */
+static bool same_type(const struct type *a, const struct type *b)
+{
+	return a == b || (a->kind == T_STRUCT && b->kind == T_STRUCT && a->is_union == b->is_union &&
+			  a->name.len && str_eq(a->name, b->name));
+}
+
 /* Where they point to the same, only whose memory that is may be unknown. */
 static const struct type *join_pointers(struct types *t, const struct type *a, const struct type *b)
 {
 	const struct type *of = a->of->kind == T_VOID ? b->of : a->of;
 
-	if (a->of != b->of && a->of->kind != T_VOID && b->of->kind != T_VOID)
+	if (!same_type(a->of, b->of) && a->of->kind != T_VOID && b->of->kind != T_VOID)
 		return NULL;
 	return type_pointer(t, of, a->space == b->space ? a->space : SPACE_NONE);
 }
@@ -79,6 +86,8 @@ const struct type *type_join(struct types *t, const struct type *a, const struct
 		return join_integers(a, b);
 	if (a->kind != b->kind)
 		return NULL;
+	if (a->kind == T_STRUCT)
+		return same_type(a, b) ? a : NULL;
 	if (a->kind == T_STRING || a->kind == T_BUFFER)
 		return a->len > b->len ? a : b;
 	if (a->kind == T_TUPLE && a->nfields == b->nfields)

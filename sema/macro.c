@@ -159,6 +159,7 @@ static void read_prelude(struct macros *m)
 	struct parser p = { .arena = &m->s->work, .diag = &m->s->diag, .source = &source };
 
 	source_init(&m->s->work, &source, "prelude.bt", str_of(prelude_text));
+	p.text = source.text;
 	parse_program(&p);
 	for (const struct node *n = p.items.head; n; n = n->next)
 		add_macro(m, &m->prelude, n);

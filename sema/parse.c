@@ -1,10 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The first stage: hands the script's text to the parser.
+ * The first stage: takes C's part out of the script's text and hands the rest to the parser.
  */
-#include "sema/script.h"
+#include "sema/ctype.h"
 
 #include <string.h>
+
+static void move_to(struct node *n, void *at)
+{
+	n->at = *(const struct span *)at;
+	ast_children(n, move_to, at);
+}
+
+/* The text is parsed as what a statement does nothing with. */
+struct node *parse_expression(struct script *s, struct str text, struct span at)
+{
+	struct source source = { 0 };
+	struct diag diag = { .arena = &s->work, .source = &source };
+	struct parser p = { .arena = &s->work, .diag = &diag, .source = &source };
+	struct node *n;
+
+	source_init(&s->work, &source, "", str_of(arena_printf(&s->work, "BEGIN{_=(%.*s);}", STR_ARG(text))));
+	p.text = source.text;
+	parse_program(&p);
+	if (diag.nerror || !p.probes || p.probes->next || !p.probes->probe.body)
+		return NULL;
+	n = p.probes->probe.body;
+	if (n->kind != N_DISCARD || n->next)
+		return NULL;
+	move_to(n->un.e, &at);
+	return n->un.e;
+}
 
 void parse(struct script *s)
 {
@@ -19,6 +45,7 @@ void parse(struct script *s)
 			   "a zero byte in the script: is this a binary file?");
 		return;
 	}
+	p.text = cpart_read(s);
 	parse_program(&p);
 	s->program = p.probes;
 	s->items = p.items.head;

@@ -8,7 +8,7 @@
  * CALL with its row of builtins.def or an error, every MAP with its struct map, every VAR with its
  * struct var.
  */
-#include "sema/script.h"
+#include "sema/ctype.h"
 
 #include <string.h>
 
@@ -74,11 +74,44 @@ static bool differs(const struct probe *p, enum builtin_id id)
 	return id == B_probe || id == B_args || id == B_probetype;
 }
 
+enum { EXPANSIONS_NESTED = 32, EXPANSIONS_MAX = 100000 };
+
+/* A name of a macro becomes the expression that it stands for. */
+static bool resolve_define(struct names *c, struct node *n)
+{
+	struct ctypes *t = &c->s->ctypes;
+	struct node *next = n->next, *e;
+	struct str text, name = n->name.name;
+
+	if (!cpp_macro(c->s, name, &text))
+		return false;
+	if (t->nested == EXPANSIONS_NESTED || ++t->expansions > EXPANSIONS_MAX) {
+		if (t->expansions <= EXPANSIONS_MAX + 1)
+			diag_error(&c->s->diag, n->at, "define-nesting",
+				   "'%.*s' is made of too many other names: does it contain itself?",
+				   STR_ARG(name));
+		t->expansions = EXPANSIONS_MAX + 1;
+		return true;
+	}
+	e = parse_expression(c->s, text, n->at);
+	if (!e) {
+		diag_error(&c->s->diag, n->at, "define", "'%.*s' stands for '%.*s', which is no expression",
+			   STR_ARG(name), STR_ARG(text));
+		return true;
+	}
+	*n = *e;
+	n->next = next;
+	t->nested++;
+	resolve_node(n, c);
+	t->nested--;
+	return true;
+}
+
 static void resolve_name(struct names *c, struct node *n)
 {
 	n->name.fn = builtin_find(n->name.name);
 	if (!n->name.fn) {
-		if (resolve_constant(c, n))
+		if (resolve_define(c, n) || resolve_constant(c, n))
 			return;
 		unknown(c, n->at, n->name.name, "name", false);
 	} else if (n->name.fn->form == FORM_BOTH) {
@@ -263,6 +296,18 @@ static void becomes_number(struct node *n, uint64_t v)
 	n->of = NULL;
 }
 
+/* A typedef, or what a macro says. */
+static const struct type *type_of_name(struct names *c, struct str name, struct span at)
+{
+	struct creader r;
+	struct str text;
+
+	if (!cpp_macro(c->s, name, &text))
+		return ctype_typedef(c->s, name);
+	cread_begin(&r, c->s, text, at.beg);
+	return cdecl_is_type(&r) ? ctype_parse(c->s, text, at.beg) : NULL;
+}
+
 /* sizeof(x): a type's name, if it is nothing else. */
 static void resolve_sizeof(struct names *c, struct node *n)
 {
@@ -272,7 +317,7 @@ static void resolve_sizeof(struct names *c, struct node *n)
 	if (!e)
 		t = ctype_parse(c->s, n->cast.name, n->at.beg + 1 + (uint32_t)strlen("sizeof"));
 	else if (e->kind == N_NAME && !builtin_find(e->name.name))
-		t = ctype_typedef(c->s, e->name.name);
+		t = type_of_name(c, e->name.name, e->at);
 	if (t) {
 		ctype_complete(c->s, t);
 		becomes_number(n, t->size);

@@ -65,7 +65,7 @@ struct ctypes {
 	const char *why;                                /* there is no BTF */
 	VEC(struct ctype_file *) files;                 /* the kernel's, then the modules' */
 	VEC(struct ctype_pending) pending;
-	const struct type *task;                        /* struct task_struct */
+	uint32_t expansions, nested;                    /* of macros in expressions: so far; within each other */
 };
 
 /* Reads a struct's fields, if that wasn't done yet (an array's: its elements'). */
@@ -118,6 +118,8 @@ struct script {
 	struct types types;
 	struct ctypes ctypes;
 	const char *btf_path;    /* --btf; NULL: the running kernel's */
+	const char *const *include_dirs, *const *includes; /* -I, --include */
+	uint32_t include_dirs_n, includes_n;
 	struct config config;
 	bool check_only;         /* --check: facts that need privilege may be missing */
 	uint32_t params_n;
@@ -139,6 +141,8 @@ struct script {
 
 /* The passes, in order. Each reports to s->diag; the driver stops after one that reported errors. */
 void parse(struct script *);   /* text -> s->program */
+/* The expression that a text is, as if it stood there; NULL: it is none. */
+struct node *parse_expression(struct script *, struct str text, struct span at);
 void macros(struct script *);  /* calls of macros -> their bodies */
 void configure(struct script *); /* config blocks, the environment, map declarations */
 void expand(struct script *);  /* attach points -> s->probes with their targets */

@@ -223,7 +223,7 @@ bool type_is_enum(const struct type *t)
 
 uint32_t field_bytes(const struct field *f)
 {
-	return (f->first_bit + f->bits + 7u) / 8;
+	return f->bits ? (f->first_bit + f->bits + 7u) / 8 : f->type->size;
 }
 
 bool type_is_integer(const struct type *t)

@@ -120,7 +120,7 @@ const struct type *type_struct(struct types *, struct str name, const struct fie
 const struct type *type_enum(struct types *, struct str name, uint32_t size, bool sign,
 			     const struct enumerator *, uint32_t n);
 const struct field *type_field(const struct type *, struct str name);
-/* How many bytes, from its offset on, a bitfield has a part in. */
+/* How many bytes, from its offset on, a field has a part in. */
 uint32_t field_bytes(const struct field *);
 /* "uint64", "string[16]", "(int64, string[8])", ... in the arena */
 const char *type_text(struct arena *, const struct type *);
