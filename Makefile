@@ -80,8 +80,12 @@ SRC = \
 	codegen/lower.c \
 	codegen/prune.c \
 	probes/attach.c \
+	probes/btf_target.c \
 	probes/counter.c \
+	probes/fentry.c \
+	probes/iter.c \
 	probes/kprobe.c \
+	probes/multi.c \
 	probes/perf_event.c \
 	probes/rawtracepoint.c \
 	probes/special.c \
@@ -91,6 +95,7 @@ SRC = \
 	probes/usdt.c \
 	probes/watchpoint.c \
 	runtime/agg.c \
+	runtime/attach.c \
 	runtime/child.c \
 	runtime/command.c \
 	runtime/event.c \

@@ -19,6 +19,11 @@ ref build_user_read(struct build *, ref address, uint32_t size, bool sign);
 ref build_scaled(struct build *, ref a, uint64_t factor);
 /* The program can't be made: one clause why. Some value. */
 ref build_failed(struct build *, const char *fmt, ...) PRINTF(2, 3);
+/* Where the context has something; and a word of the kernel's memory, zero if it can't be read. */
+ref build_ctx_address(struct build *, uint32_t offset);
+ref build_kernel_read(struct build *, ref address);
+/* The firing ends here if the value is zero. */
+void build_go_on_if(struct build *, ref);
 /* A 64-bit constant. */
 ref build_const(struct build *, int64_t value);
 /* a + b, modulo 2^64. */

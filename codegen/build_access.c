@@ -61,6 +61,13 @@ static bool build_from_context(struct build *b, struct node *n, ref *value)
 		f = args_field_of(b, n);
 	else
 		return false;
+	if (b->ap->kind->provides & HAS_CTX)
+		return false;
+	if (b->ap->kind->arg) { /* words, one for each argument */
+		*value = build_extended(b, b->ap->kind->arg(b, b->target, (int)f->offset / 8),
+					scalar_width(n->type), n->type->sign);
+		return true;
+	}
 	*value = build_ctx_load(b, (int32_t)(f->offset + (uint64_t)i * n->type->size),
 				scalar_width(n->type), n->type->sign);
 	return true;

@@ -171,6 +171,16 @@ WORD(comm)
 	return 0;
 }
 
+ref build_ctx_address(struct build *b, uint32_t offset)
+{
+	return build_add(b, b->ctx, ir_const(b->fn, offset));
+}
+
+ref build_kernel_read(struct build *b, ref address)
+{
+	return build_read_scalar(b, address, SPACE_KERNEL, &type_uint64);
+}
+
 ref build_extended(struct build *b, ref v, uint32_t size, bool sign)
 {
 	return size < 8 ? ir_append(b->fn, OP_EXT, v, 0, sign, (uint8_t)size) : v;
@@ -214,9 +224,13 @@ ref build_argn(struct build *b, struct node *n, struct place to)
 	return b->ap->kind->arg(b, b->target, builtin_argn(n->name.name));
 }
 
-WORD(retval)
+/* A register or word holds it, and only as much of that as its type has means something. */
+ref build_retval(struct build *b, struct node *n, struct place to)
 {
-	return b->ap->kind->arg(b, b->target, -1);
+	ref word = b->ap->kind->arg(b, b->target, -1);
+
+	(void)to;
+	return build_extended(b, word, scalar_width(n->type), n->type->sign);
 }
 
 WORD(func)
@@ -228,8 +242,13 @@ WORD(func)
 	return b->ap->kind->arg(b, b->target, -2);
 }
 
-/* Only its fields have values. */
+/* Only their fields have values. */
 WORD(args)
+{
+	return ir_const(b->fn, 0);
+}
+
+WORD(ctx)
 {
 	return ir_const(b->fn, 0);
 }

@@ -56,19 +56,25 @@ static void start_variables(struct build *b)
 	b->temps.n = 0;
 }
 
+void build_go_on_if(struct build *b, ref condition)
+{
+	uint32_t go = ir_block(b->fn), stop = ir_block(b->fn);
+
+	ir_branch(b->fn, condition, go, stop);
+	ir_enter(b->fn, stop);
+	build_finish(b);
+	ir_enter(b->fn, go);
+}
+
 /* -p: probes of functions and events see that process only. */
 static void filter_pid(struct build *b)
 {
-	uint32_t go = ir_block(b->fn), stop = ir_block(b->fn);
 	ref same;
 
 	if (b->s->pid < 0 || b->ap->kind->own_filter || b->ap->kind->provides & IS_SPECIAL)
 		return;
 	same = ir_append(b->fn, OP_EQ, build_own_pid(b), ir_const(b->fn, b->s->pid), 0, 8);
-	ir_branch(b->fn, same, go, stop);
-	ir_enter(b->fn, stop);
-	build_finish(b);
-	ir_enter(b->fn, go);
+	build_go_on_if(b, same);
 }
 
 static void build_body(struct build *b)
@@ -78,6 +84,8 @@ static void build_body(struct build *b)
 	uint32_t mark = temps_mark(b);
 
 	filter_pid(b);
+	if (b->ap->kind->begin)
+		b->ap->kind->begin(b, b->target);
 	if (n->probe.pred) {
 		b->fn->at = n->probe.pred->at.beg;
 		build_condition(b, n->probe.pred, body, stop);
@@ -213,8 +221,8 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 	for (uint32_t i = 0; i < p->points.n; i++) {
 		struct attach_point *ap = &p->points.v[i];
 
-		image->has_timers_or_probes |= ap->kind->waits || !(ap->kind->provides & IS_SPECIAL);
-		if (!p->per_target && ap->targets.n) {
+		image->has_timers_or_probes |= !ap->kind->once;
+		if (!p->per_target && !ap->kind->single && ap->targets.n) {
 			if (!make_program(s, image, p, ap, ap->targets.v, ap->targets.n, d))
 				return false;
 			continue;

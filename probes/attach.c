@@ -24,10 +24,15 @@ const struct probe_kind *const probe_kinds[] = {
 };
 const uint32_t probe_kind_count = LEN(probe_kinds);
 
+static bool is_word(const char *word, struct str name)
+{
+	return strlen(word) == name.len && !strncasecmp(word, name.s, name.len);
+}
+
 /* Short names keep their case: 'u' and 'U' are different kinds. */
 static bool is_named(const struct probe_kind *kind, struct str name)
 {
-	return (strlen(kind->name) == name.len && !strncasecmp(kind->name, name.s, name.len)) ||
+	return is_word(kind->name, name) || (kind->old_name && is_word(kind->old_name, name)) ||
 	       (kind->alias && str_is(name, kind->alias));
 }
 
@@ -94,6 +99,19 @@ struct target *attach_target(struct script *s, struct attach_point *ap, const ch
 bool attach_listed(struct str pattern, const char *name)
 {
 	return !pattern.len || glob_match(pattern, str_of(name));
+}
+
+void attach_near_function(struct script *s, const struct attach_point *ap, struct str function,
+			  const char **hint)
+{
+	struct near near = { .wanted = function };
+	struct ksyms *k = ksyms_open();
+
+	ksyms_near(k, &near);
+	if (near.best.len)
+		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
+				     STR_ARG(near.best));
+	ksyms_close(k);
 }
 
 /* ---- attaching -------------------------------------------------------------------------- */

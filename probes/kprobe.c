@@ -318,6 +318,8 @@ const struct probe_kind probe_kprobe = {
 	.expand = expand_kprobe,
 	.arg = arg_kprobe,
 	.arg_count = attach_arg_count,
+	.prepare = multi_prepare,
+	.attach_all = multi_attach,
 	.attach = attach_kprobe,
 	.list = list_functions,
 };
@@ -332,6 +334,8 @@ const struct probe_kind probe_kretprobe = {
 	.parse = parse_kprobe,
 	.expand = expand_kprobe,
 	.arg = arg_kretprobe,
+	.prepare = multi_prepare,
+	.attach_all = multi_attach,
 	.attach = attach_kprobe,
 	.list = list_functions,
 };

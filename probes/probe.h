@@ -31,7 +31,8 @@ struct target {
 	uint64_t semaphore;      /* usdt: offset in the file of the one to raise; 0: none */
 	bool hertz;
 	uint64_t address;        /* kprobe: of the function in kallsyms; 0 if not known */
-	const struct type *args; /* tracepoint: the type of `args`; made when first asked for */
+	const struct type *args; /* the type of `args` or `ctx`; made when first asked for */
+	const struct type *retval; /* fexit: made with it; NULL: it returns nothing */
 	struct span at;          /* the attach point in the script */
 };
 
@@ -52,6 +53,7 @@ enum provides {
 	HAS_ARGS = 8,    /* args.field */
 	IS_SPECIAL = 16, /* BEGIN, END, self: run by hand, never attached */
 	IS_USER = 32,    /* fires in user code */
+	HAS_CTX = 64,    /* ctx->field */
 };
 
 /* What the run-time face keeps: file descriptors whose closing detaches. */
@@ -61,22 +63,35 @@ struct link {
 	const struct target *target;
 };
 
+/* What the kernel must know of a program before it is attached. */
+struct loading {
+	uint32_t attach_type;    /* enum bpf_attach_type, of today's kernels */
+	uint32_t btf_id;         /* of the function, in the kernel's BTF or in btf_fd's */
+	int btf_fd;              /* of a module; 0: the kernel itself. The caller closes it. */
+};
+
 struct links {
 	VEC(struct link) list;
 	struct arena *arena;
 	pid_t pid;               /* -p: what timers sample; -1: everything */
 	pid_t child;             /* -c: the command's; 0: there is none */
+	struct btf_file *btf;    /* the kernel's; NULL: not read yet */
+	struct links_known {
+		bool asked, yes;
+	} known[2];              /* multi.c: are there such links, for kernel and user functions? */
 	const char *why;         /* set by a failing attach(): one clause, in the arena; NULL: strerror */
 };
 
 struct probe_kind {
 	const char *name;        /* canonical: "kprobe" */
+	const char *old_name;    /* "kfunc" of "fentry"; NULL: none */
 	const char *alias;       /* short name, case-sensitive: "k"; NULL: none */
 	const char *form;        /* what a whole attach point looks like, for errors: "kprobe:FUNCTION" */
 	enum bpf_prog_type type;
 	uint32_t provides;       /* enum provides */
 	uint32_t differs;        /* which of what it provides differ from target to target */
-	bool waits;              /* special, but it may come at any time */
+	bool once;               /* runs once: there is nothing to wait for */
+	bool single;             /* a program has one target */
 	bool own_filter;         /* -p is its own affair, or none: no check in the program */
 	/* Checks the attach point's parts; reports and returns false if they make no sense. */
 	bool (*parse)(struct script *, struct attach_point *);
@@ -89,6 +104,12 @@ struct probe_kind {
 	ref (*arg)(struct build *, const struct target *, int n);
 	/* How many argN there are at most. */
 	uint32_t (*arg_count)(const struct target *);
+	/* Generates what comes before the probe's own code; NULL: nothing. */
+	void (*begin)(struct build *, const struct target *);
+	/* What the program must be loaded with; 0, or -errno (and links->why). NULL: nothing. */
+	int (*prepare)(const struct prog *, struct links *, struct loading *);
+	/* Attaches to all targets at once; -errno: nothing is attached, and each may be tried alone. */
+	int (*attach_all)(int prog_fd, const struct prog *, struct links *);
 	/* Attaches a loaded program: 0 and new links, or -errno (and links->why). */
 	int (*attach)(int prog_fd, const struct prog *, const struct target *, struct links *);
 	/* Lists "kind:..." names that match the pattern (after the kind's name), with arguments if
@@ -119,6 +140,9 @@ struct target *attach_target(struct script *, struct attach_point *, const char 
 /* Does a listing want this name? An empty pattern wants all. */
 bool attach_listed(struct str pattern, const char *name);
 
+/* A hint that names what is like a kernel function's name, if there is such a one. */
+void attach_near_function(struct script *, const struct attach_point *, struct str function,
+			  const char **hint);
 /* What errors mean that are the same with all kinds; NULL: nothing special. */
 const char *attach_reason(int error);
 /* One more link. */
@@ -142,6 +166,22 @@ int attach_sampler(const struct perf_event_attr *, pid_t pid, int prog_fd, const
 bool attach_pmu(struct arena *, const char *name, bool at_return, struct perf_event_attr *);
 /* A CPU that is online. */
 int first_cpu(struct arena *);
+/* ---- multi.c: for probes/ only ---------------------------------------------------------- */
+
+/* prepare() and attach_all() of kinds whose programs may be put on many functions at once. */
+int multi_prepare(const struct prog *, struct links *, struct loading *);
+int multi_attach(int prog_fd, const struct prog *, struct links *);
+
+/* ---- btf_target.c: for probes/ only ----------------------------------------------------- */
+
+/* The function that a program is loaded for: btf_id and btf_fd. 0, or -errno and links->why. */
+int btf_target(struct links *, const char *module, const char *function, struct loading *);
+
+/* ---- iter.c: for the runtime ------------------------------------------------------------ */
+
+/* A descriptor that runs the iterator when it is read; -1: the link is none. */
+int iter_open(const struct link *);
+
 /* ---- uprobe.c: what usdt shares with it --------------------------------------------------- */
 
 struct elf;

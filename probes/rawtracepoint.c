@@ -143,6 +143,13 @@ static ref arg_raw(struct build *b, const struct target *t, int n)
 	return build_ctx_load(b, n * 8, 8, false);
 }
 
+static const struct type *args_raw(struct script *s, struct target *t)
+{
+	if (!t->args)
+		t->args = ctype_raw_tracepoint(s, str_of(t->name));
+	return t->args;
+}
+
 /* The kernel's MAX_BPF_FUNC_ARGS; that this one has fewer, attaching shows. */
 static uint32_t count_raw(const struct target *t)
 {
@@ -205,9 +212,10 @@ const struct probe_kind probe_rawtracepoint = {
 	.alias = "rt",
 	.form = "rawtracepoint:EVENT or rawtracepoint:MODULE:EVENT",
 	.type = BPF_PROG_TYPE_RAW_TRACEPOINT,
-	.provides = HAS_ARGN,
+	.provides = HAS_ARGN | HAS_ARGS,
 	.parse = parse_raw,
 	.expand = expand_raw,
+	.args = args_raw,
 	.arg = arg_raw,
 	.arg_count = count_raw,
 	.attach = attach_raw,

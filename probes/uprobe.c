@@ -432,6 +432,8 @@ const struct probe_kind probe_uprobe = {
 	.expand = expand_uprobe,
 	.arg = arg_uprobe,
 	.arg_count = attach_arg_count,
+	.prepare = multi_prepare,
+	.attach_all = multi_attach,
 	.attach = attach_uprobe,
 	.list = list_uprobes,
 };
@@ -446,6 +448,8 @@ const struct probe_kind probe_uretprobe = {
 	.parse = parse_uprobe,
 	.expand = expand_uprobe,
 	.arg = arg_uprobe,
+	.prepare = multi_prepare,
+	.attach_all = multi_attach,
 	.attach = attach_uprobe,
 	.list = list_uprobes,
 };

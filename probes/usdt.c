@@ -323,6 +323,8 @@ const struct probe_kind probe_usdt = {
 	.expand = expand_usdt,
 	.arg = arg_usdt,
 	.arg_count = count_usdt,
+	.prepare = multi_prepare,
+	.attach_all = multi_attach,
 	.attach = attach_usdt,
 	.list = list_usdts,
 };

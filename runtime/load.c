@@ -242,10 +242,12 @@ static struct btf *describe_functions(const struct prog *p, struct bpf_func_info
 	return NULL;
 }
 
-static int try_load(const struct prog *p, const struct bpf_insn *insns, char *log)
+static int try_load(const struct prog *p, const struct loading *as, const struct bpf_insn *insns,
+		    char *log)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = log ? LOG_SIZE : 0,
-		    .log_level = log ? 1 : 0);
+		    .log_level = log ? 1 : 0, .expected_attach_type = as->attach_type,
+		    .attach_btf_id = as->btf_id, .attach_btf_obj_fd = (uint32_t)as->btf_fd);
 	struct bpf_func_info info[p->ncallbacks + 1];
 	struct btf *btf = NULL;
 	int fd;
@@ -275,31 +277,64 @@ static void relocate(const struct loaded *l, const struct prog *p, struct bpf_in
 	}
 }
 
-static bool load_program(struct loaded *l, uint32_t index)
+/* The kernel did not even look at the program: it was the function that it is for. */
+static bool is_target_refused(const struct prog *p, const char *log)
+{
+	return p->kind->single && !strstr(log, "0: (") && !strstr(log, "processed ");
+}
+
+static bool may_trace(struct loaded *l)
+{
+	struct features features;
+
+	features_read(l->links.arena, &features);
+	return !features_refusal(l->links.arena, &features);
+}
+
+static bool load_instructions(struct loaded *l, uint32_t index, const struct loading *as,
+			      const struct bpf_insn *insns)
 {
 	const struct prog *p = &l->session->image->progs.v[index];
-	struct bpf_insn *insns = malloc(p->ninsns * sizeof *insns);
+	int fd = try_load(p, as, insns, NULL), error = errno;
 	char *log = NULL;
-	int fd, error;
 
-	if (!insns)
-		return refuse(l, "can't load", p->name, ENOMEM);
-	relocate(l, p, insns);
-	fd = try_load(p, insns, NULL);
-	error = errno;
 	/* Not for want of privilege: let the verifier tell. */
 	if (fd < 0 && error != EPERM && (log = calloc(1, LOG_SIZE))) {
-		fd = try_load(p, insns, log);
+		fd = try_load(p, as, insns, log);
 		error = errno;
-		if (fd < 0)
+		if (fd < 0 && is_target_refused(p, log))
+			l->refused[index] = "the kernel does not let programs be loaded for it";
+		else if (fd < 0)
 			explain_refusal(l, p, log, error);
+	} else if (fd < 0 && p->kind->single && may_trace(l)) {
+		l->refused[index] = "this kernel does not permit such programs";
 	} else if (fd < 0) {
 		refuse(l, "can't load the program of", p->targets[0].text, error);
 	}
 	free(log);
-	free(insns);
 	l->prog_fds[index] = fd;
-	return fd >= 0;
+	return fd >= 0 || l->refused[index];
+}
+
+static bool load_program(struct loaded *l, uint32_t index)
+{
+	const struct prog *p = &l->session->image->progs.v[index];
+	struct bpf_insn *insns = malloc(p->ninsns * sizeof *insns);
+	struct loading as = { 0 };
+	bool fine;
+	int error;
+
+	if (!insns)
+		return refuse(l, "can't load", p->name, ENOMEM);
+	relocate(l, p, insns);
+	error = p->kind->prepare ? p->kind->prepare(p, &l->links, &as) : 0;
+	if (error)
+		l->refused[index] = l->links.why;
+	fine = error || load_instructions(l, index, &as, insns);
+	if (as.btf_fd > 0)
+		close(as.btf_fd);
+	free(insns);
+	return fine;
 }
 
 bool load(struct loaded *l)
@@ -314,69 +349,7 @@ bool load(struct loaded *l)
 	return fine;
 }
 
-/* ---- attaching -------------------------------------------------------------------------- */
-
-static bool is_special(const struct prog *p)
-{
-	return p->kind->provides & IS_SPECIAL;
-}
-
-struct failure {
-	const struct target *target;
-	uint32_t probe;
-	const char *why;
-};
-
-static void report_failure(struct loaded *l, const struct failure *f, bool others)
-{
-	if (others)
-		diag_warn(&l->diag, f->target->at, "attach", "can't attach to %s: %s; left out",
-			  f->target->text, f->why);
-	else
-		diag_error(&l->diag, f->target->at, "attach", "can't attach to %s: %s", f->target->text,
-			   f->why);
-}
-
-bool attach(struct loaded *l)
-{
-	const struct image *image = l->session->image;
-	uint32_t *done = calloc(image->nprobes + 1, sizeof *done);
-	VEC(struct failure) failures = { 0 };
-
-	for (uint32_t i = 0; done && i < image->progs.n; i++) {
-		const struct prog *p = &image->progs.v[i];
-
-		for (uint32_t k = 0; k < p->ntargets; k++) {
-			int error = 0;
-
-			l->links.why = NULL;
-			if (!is_special(p))
-				error = p->kind->attach(l->prog_fds[i], p, &p->targets[k], &l->links);
-			if (!error) {
-				done[p->probe]++;
-				l->attached++;
-				if (l->verbose && !is_special(p))
-					fprintf(stderr, "attached %s\n", p->targets[k].text);
-				continue;
-			}
-			*vec_push(l->links.arena, &failures) = (struct failure){
-				&p->targets[k], p->probe,
-				l->links.why ? l->links.why : strerror(-error) };
-		}
-	}
-	for (uint32_t i = 0; done && i < failures.n; i++)
-		report_failure(l, &failures.v[i], done[failures.v[i].probe] > 0);
-	free(done);
-	diag_print(&l->diag, stderr);
-	return done && !l->diag.nerror;
-}
-
-void detach(struct loaded *l)
-{
-	for (uint32_t i = 0; i < l->links.list.n; i++)
-		close(l->links.list.v[i].fd);
-	l->links.list.n = 0;
-}
+/* ---- special probes --------------------------------------------------------------------- */
 
 bool run_special(struct loaded *l, const char *kind)
 {

@@ -76,7 +76,7 @@ void loop_drain(struct session *s)
 static bool listens(const struct image *image)
 {
 	for (uint32_t i = 0; i < image->progs.n; i++)
-		if (image->progs.v[i].kind->waits)
+		if (!strcmp(image->progs.v[i].kind->name, "self"))
 			return true;
 	return false;
 }

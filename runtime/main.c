@@ -179,6 +179,8 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 	if (!s->done)
 		say_attached(l, o);
 	child_release(child);
+	if (!s->done && !run_iterators(l))
+		return false;
 	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(l, child, o->pid))
 		return false;
 	report(l);
@@ -209,6 +211,7 @@ static int run(struct image *image, const struct options *o, FILE *out)
 	session.usyms = usyms_open();
 	usyms_demangle(session.usyms, image->config.cpp_demangle);
 	l.prog_fds = closed_fds(&session.arena, image->progs.n);
+	l.refused = arena_alloc(&session.arena, (image->progs.n + 1) * sizeof *l.refused);
 	l.links = (struct links){ .arena = &session.arena, .pid = o->pid };
 	l.diag = (struct diag){ .arena = &session.arena, .source = &image->source,
 				.no_warnings = o->no_warnings };

@@ -9,11 +9,12 @@
 #include "runtime/session.h"
 #include "target/target.h"
 
-/* ---- load.c: an image into the kernel, and onto its probes ------------------------------ */
+/* ---- load.c: an image into the kernel -------------------------------------------------- */
 
 struct loaded {
 	struct session *session;
 	int *prog_fds;        /* parallel to image->progs; -1 */
+	const char **refused; /* the same: why a program could not be loaded for its target; NULL */
 	struct links links;
 	struct diag diag;     /* what is said about the script while loading */
 	pid_t child_pid;      /* of -c's command; 0: none */
@@ -23,14 +24,19 @@ struct loaded {
 
 /* Creates the maps and loads the programs. False: said why; unload() cleans up in any case. */
 bool load(struct loaded *);
-/* Attaches everything but BEGIN and END. False: a probe has nothing attached. */
-bool attach(struct loaded *);
-void detach(struct loaded *);
 /* Runs the programs of a special probe: "begin", "end" or "self". */
 bool run_special(struct loaded *, const char *kind);
 void unload(struct loaded *);
 /* Firings that the kernel did not run our programs for, as far as it counts them. */
 void report_missed(const struct loaded *, FILE *err);
+
+/* ---- attach.c: onto the probes ---------------------------------------------------------- */
+
+/* Attaches everything but BEGIN and END. False: a probe has nothing attached. */
+bool attach(struct loaded *);
+void detach(struct loaded *);
+/* Runs each iterator that is attached, once. False: said why. */
+bool run_iterators(struct loaded *);
 
 /* ---- child.c: -c ------------------------------------------------------------------------ */
 

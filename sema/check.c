@@ -92,6 +92,7 @@ static const struct { enum builtin_id id; uint32_t needs; const char *where; } n
 	{ B_argn, HAS_ARGN, "where a function is entered (kprobe), and in rawtracepoint" },
 	{ B_retval, HAS_RETVAL, "where a function returns: kretprobe" },
 	{ B_func, HAS_FUNC, "in probes of functions: kprobe, kretprobe" },
+	{ B_ctx, HAS_CTX, "in iterators: iter" },
 	{ B_args, HAS_ARGS, "in probes with named fields: tracepoint" },
 };
 
@@ -198,7 +199,7 @@ static void check_member(struct checker *c, struct node *n)
 {
 	check_node(n->member.base, c);
 	if (is_args(n->member.base)) {
-		if (poisoned(n) && (c->p->provides & HAS_ARGS))
+		if (poisoned(n) && (c->p->provides & (HAS_ARGS | HAS_CTX)))
 			check_args_field(c, n);
 	} else if (!poisoned(n->member.base) && poisoned(n)) {
 		field_missing(c->s, n->at, n->member.base->type, n->member.name);

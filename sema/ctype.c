@@ -442,6 +442,15 @@ const struct type *ctype_named(struct script *s, enum tag tag, struct str name)
 	return *own;
 }
 
+const struct type *ctype_struct(struct script *s, struct str name)
+{
+	const struct type *t = ctype_tag(s, TAG_STRUCT, name);
+
+	if (t)
+		ctype_complete(s, t);
+	return t;
+}
+
 const struct type *ctype_shell(struct script *s, const char *name)
 {
 	return ctype_named(s, TAG_STRUCT, str_of(name));
@@ -543,16 +552,15 @@ const struct type *ctype_function(struct script *s, struct str name, const struc
 	return arguments(s, f, proto, 0, name);
 }
 
+/* The function that calls what is attached has the parameters' names; the first is the tracepoint's own. */
 const struct type *ctype_raw_tracepoint(struct script *s, struct str name)
 {
-	struct str symbol = str_of(arena_printf(&s->work, "btf_trace_%.*s", STR_ARG(name)));
+	struct str symbol = str_of(arena_printf(&s->work, "__traceiter_%.*s", STR_ARG(name)));
 	uint32_t id;
-	struct ctype_file *f = find(s, symbol, KIND(TYPEDEF), &id);
-	const struct btf_type *t = f ? strip(f, id) : NULL;
+	struct ctype_file *f = find(s, symbol, KIND(FUNC), &id);
+	const struct btf_type *proto = f ? btf_record(f->btf, btf_record(f->btf, id)->type) : NULL;
 
-	if (!t || btf_record_kind(t) != BTF_KIND_PTR)
+	if (!proto || btf_record_kind(proto) != BTF_KIND_FUNC_PROTO)
 		return NULL;
-	t = strip(f, t->type);
-	/* The first parameter is the tracepoint's own. */
-	return btf_record_kind(t) == BTF_KIND_FUNC_PROTO ? arguments(s, f, t, 1, name) : NULL;
+	return arguments(s, f, proto, 1, name);
 }

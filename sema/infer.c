@@ -169,6 +169,25 @@ static const struct type *function_type(struct inference *in)
 	return type_string(&in->s->types, (uint32_t)longest + 1);
 }
 
+/* Where BTF tells, what the functions return; else a register's value. */
+static const struct type *retval_type(struct inference *in)
+{
+	const struct type *joined = NULL;
+
+	for (uint32_t i = 0; i < in->p->points.n; i++)
+		for (uint32_t k = 0; k < in->p->points.v[i].targets.n; k++) {
+			struct attach_point *ap = &in->p->points.v[i];
+			struct target *t = &ap->targets.v[k];
+			const struct type *known;
+
+			if (ap->kind->args)
+				ap->kind->args(in->s, t);
+			known = t->retval ? t->retval : &type_uint64;
+			joined = joined && joined != known ? &type_uint64 : known;
+		}
+	return joined ? joined : &type_error;
+}
+
 static const struct type *infer_name(struct inference *in, struct node *n)
 {
 	const struct builtin *fn = n->name.fn;
@@ -181,7 +200,9 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 		return type_string(&in->s->types, 16);
 	if (fn->id == B_func)
 		return function_type(in);
-	if (fn->id == B_args)
+	if (fn->id == B_retval)
+		return retval_type(in);
+	if (fn->id == B_args || fn->id == B_ctx)
 		return &type_void; /* only its fields have values */
 	if (fn->id == B_curtask)
 		return type_pointer(&in->s->types, ctype_shell(in->s, "task_struct"), SPACE_KERNEL);
@@ -497,7 +518,7 @@ static const struct type *infer_args_field(struct inference *in, struct node *n)
 
 bool is_args(const struct node *n)
 {
-	return n->kind == N_NAME && n->name.fn && n->name.fn->id == B_args;
+	return n->kind == N_NAME && n->name.fn && (n->name.fn->id == B_args || n->name.fn->id == B_ctx);
 }
 
 const struct field *member_field(struct script *s, const struct node *n)

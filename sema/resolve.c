@@ -71,7 +71,7 @@ static bool differs(const struct probe *p, enum builtin_id id)
 	for (uint32_t i = 0; i < p->points.n; i++)
 		if (p->points.v[i].kind->differs & what)
 			return true;
-	return id == B_probe || id == B_args || id == B_probetype;
+	return id == B_probe || id == B_args;
 }
 
 enum { EXPANSIONS_NESTED = 32, EXPANSIONS_MAX = 100000 };

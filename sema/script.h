@@ -80,6 +80,8 @@ const struct type *ctype_typedef(struct script *, struct str name);
 const struct ctype_constant *ctype_constant(struct script *, struct str name);
 /* Why the kernel's types can't be had; NULL: they can. */
 const char *ctype_no_btf(struct script *);
+/* A struct of the script's or the kernel's, with its fields; NULL: there is none. */
+const struct type *ctype_struct(struct script *, struct str name);
 /* The arguments of a kernel function (or module's) as BTF has them: a struct with a field for each, at
  * the offsets where programs of fentry and its like find them, 8-byte words from the first on. *retval:
  * what it returns, NULL for nothing. NULL: BTF knows no such function. */

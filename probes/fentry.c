@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * fentry and fexit: kernel functions by their types, at less cost than kprobes.
+ *
+ *	fentry:vfs_read { args.count }  fexit:vfs_read { retval }  fentry:ext4:ext4_*
+ *
+ * BTF tells the functions' arguments and results; the program's context is an array of words, the
+ * arguments and (fexit) then the result. A program belongs to one function: the kernel is told which
+ * when it is loaded. Needs Linux 5.5 with BTF and ftrace's direct calls.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "codegen/build.h"
+#include "codegen/image.h"
+#include "sema/script.h"
+#include "target/target.h"
+
+/* ---- compiling -------------------------------------------------------------------------- */
+
+/* Two parts are left: module (empty: any) and function. */
+static bool parse_fentry(struct script *s, struct attach_point *ap)
+{
+	uint32_t e;
+
+	if (ap->nparts >= 2 && str_is(ap->part[0], "bpf")) {
+		e = diag_error(&s->diag, ap->at, "bpf-target", "xbt can't trace BPF programs");
+		diag_hint(&s->diag, e, "the kernel functions that they call can be traced");
+		return false;
+	}
+	if (ap->nparts == 1) {
+		ap->part[1] = ap->part[0];
+		ap->part[0] = (struct str){ "", 0 };
+	} else if (ap->nparts != 2 || !ap->part[0].len) {
+		return attach_malformed(s, ap);
+	}
+	ap->nparts = 2;
+	return ap->part[1].len || attach_malformed(s, ap);
+}
+
+static const struct type *args_fentry(struct script *s, struct target *t)
+{
+	if (!t->args)
+		t->args = ctype_function(s, str_of(t->name), &t->retval);
+	return t->args;
+}
+
+struct expansion {
+	struct script *s;
+	struct attach_point *ap;
+};
+
+/* Functions without types are left out: wildcards match what can be traced. */
+static void add_function(void *ctx, const char *function, const char *module)
+{
+	struct expansion *x = ctx;
+	struct str wanted = x->ap->part[0];
+	const struct type *retval;
+	struct target *t;
+
+	if (wanted.len && !glob_match(wanted, *module ? str_of(module) : STR("vmlinux")))
+		return;
+	if (!ctype_function(x->s, str_of(function), &retval))
+		return;
+	t = attach_target(x->s, x->ap, "%s%s%s", wanted.len ? *module ? module : "vmlinux" : "",
+			  wanted.len ? ":" : "", function);
+	t->group = module;
+	t->name = function;
+}
+
+static void expand_fentry(struct script *s, struct attach_point *ap, const char **why,
+			  const char **hint)
+{
+	struct expansion x = { s, ap };
+	struct str module = ap->part[0];
+
+	*why = ctype_no_btf(s);
+	if (*why)
+		return;
+	if (glob_has(module) || glob_has(ap->part[1])) {
+		if (!tracefs_functions(&s->arena, ap->part[1], add_function, &x))
+			*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
+		return;
+	}
+	if (str_is(module, "vmlinux"))
+		module.len = 0;
+	add_function(&x, str_dup(&s->arena, ap->part[1]), str_dup(&s->arena, module));
+	if (ap->targets.n)
+		return;
+	*why = "the kernel's BTF has no such function (inlined, or not there)";
+	attach_near_function(s, ap, ap->part[1], hint);
+}
+
+static ref arg_fentry(struct build *b, const struct target *t, int n)
+{
+	struct ksyms *k;
+	uint64_t address;
+	bool found;
+
+	if (n >= 0)
+		return build_ctx_load(b, n * 8, 8, false);
+	if (n == -1)
+		return build_ctx_load(b, (int32_t)t->args->size, 8, false);
+	k = ksyms_open();
+	address = ksyms_address(k, str_of(t->name), &found);
+	ksyms_close(k);
+	return build_const(b, (int64_t)address);
+}
+
+static uint32_t count_fentry(const struct target *t)
+{
+	return t->args ? t->args->size / 8 : 0;
+}
+
+/* ---- loading, attaching ----------------------------------------------------------------- */
+
+static int prepare_fentry(const struct prog *prog, struct links *links, struct loading *loading)
+{
+	const struct target *t = &prog->targets[0];
+
+	loading->attach_type = prog->kind->provides & HAS_RETVAL ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY;
+	return btf_target(links, t->group, t->name, loading);
+}
+
+static const char *refusal(struct arena *a, int error)
+{
+	switch (error) {
+	case 524: /* ENOTSUPP, which user space has no name for */
+	case EOPNOTSUPP:
+	case ENODEV:
+	case EINVAL:
+		return "this function can't be traced so: notrace, or the kernel has no direct calls of "
+		       "ftrace (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)";
+	case E2BIG:
+		return "too many programs are attached to it already";
+	default:
+		return arena_printf(a, "the kernel does not attach the program: %s", strerror(error));
+	}
+}
+
+static int attach_fentry(int prog_fd, const struct prog *prog, const struct target *t,
+			 struct links *links)
+{
+	int fd = bpf_raw_tracepoint_open(NULL, prog_fd), error = errno;
+
+	if (fd < 0) {
+		links->why = attach_reason(error);
+		if (!links->why)
+			links->why = refusal(links->arena, error);
+		return -error;
+	}
+	attach_keep(links, fd, prog, t);
+	return 0;
+}
+
+/* ---- listing ---------------------------------------------------------------------------- */
+
+struct listing {
+	const struct probe_kind *kind;
+	struct arena *arena;
+	struct btf_file *kernel;
+	struct str pattern;
+	FILE *out;
+	uint32_t n;
+};
+
+static void list_one(void *ctx, const char *function, const char *module)
+{
+	struct listing *l = ctx;
+	const char *name = arena_printf(l->arena, "%s:%s", *module ? module : "vmlinux", function);
+
+	if (!attach_listed(l->pattern, name) && !attach_listed(l->pattern, function))
+		return;
+	if (*module || btf_find(l->kernel, str_of(function), 1 << BTF_KIND_FUNC))
+		l->n += fprintf(l->out, "%s:%s\n", l->kind->name, name) > 0;
+}
+
+static uint32_t list_fentry(const struct probe_kind *kind, struct arena *a, struct str pattern,
+			    bool verbose, FILE *out)
+{
+	struct listing l = { .kind = kind, .arena = a, .pattern = pattern, .out = out };
+	const char *why;
+
+	(void)verbose;
+	l.kernel = btf_read(a, target_path(a, "/sys/kernel/btf/vmlinux"), NULL, &why);
+	if (l.kernel)
+		tracefs_functions(a, STR("*"), list_one, &l);
+	return l.n;
+}
+
+const struct probe_kind probe_fentry = {
+	.name = "fentry",
+	.alias = "f",
+	.old_name = "kfunc",
+	.form = "fentry:FUNCTION or fentry:MODULE:FUNCTION",
+	.type = BPF_PROG_TYPE_TRACING,
+	.provides = HAS_ARGS | HAS_ARGN | HAS_FUNC,
+	.single = true,
+	.parse = parse_fentry,
+	.expand = expand_fentry,
+	.args = args_fentry,
+	.arg = arg_fentry,
+	.arg_count = count_fentry,
+	.prepare = prepare_fentry,
+	.attach = attach_fentry,
+	.list = list_fentry,
+};
+
+const struct probe_kind probe_fexit = {
+	.name = "fexit",
+	.alias = "fr",
+	.old_name = "kretfunc",
+	.form = "fexit:FUNCTION or fexit:MODULE:FUNCTION",
+	.type = BPF_PROG_TYPE_TRACING,
+	.provides = HAS_ARGS | HAS_ARGN | HAS_RETVAL | HAS_FUNC,
+	.single = true,
+	.parse = parse_fentry,
+	.expand = expand_fentry,
+	.args = args_fentry,
+	.arg = arg_fentry,
+	.arg_count = count_fentry,
+	.prepare = prepare_fentry,
+	.attach = attach_fentry,
+	.list = list_fentry,
+};

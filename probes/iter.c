@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * iter: a program that runs once for each of the kernel's objects of some kind, tasks for instance.
+ *
+ *	iter:task { printf("%s\n", ctx->task->comm); }
+ *
+ * BTF tells which iterators there are: each has a function bpf_iter_NAME and a struct of that name,
+ * which is the program's context. What it points to may be missing (the last call of all has
+ * nothing to show): the program then doesn't run.
+ *
+ * The context is read with a helper, as other memory: to the verifier what it loads from there
+ * itself is a pointer that must be checked before each use.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "codegen/build.h"
+#include "codegen/image.h"
+#include "sema/script.h"
+#include "target/target.h"
+
+extern const struct probe_kind probe_iter;
+
+#define PREFIX "bpf_iter_"
+
+/* ---- the iterators that there are ------------------------------------------------------- */
+
+struct iterators {
+	struct arena *arena;
+	VEC(struct str) list;
+};
+
+static bool note_iterator(void *ctx, uint32_t id, struct str name)
+{
+	struct iterators *all = ctx;
+
+	(void)id;
+	/* "bpf_iter__task" is the context's struct. */
+	if (str_starts(name, PREFIX "_"))
+		*vec_push(all->arena, &all->list) = (struct str){ name.s + 10, name.len - 10 };
+	return true;
+}
+
+static void read_iterators(struct arena *a, struct iterators *all)
+{
+	const char *why;
+	struct btf_file *btf = btf_read(a, target_path(a, "/sys/kernel/btf/vmlinux"), NULL, &why);
+
+	*all = (struct iterators){ .arena = a };
+	if (btf)
+		btf_each(btf, 1u << BTF_KIND_STRUCT, note_iterator, all);
+}
+
+/* ---- compiling -------------------------------------------------------------------------- */
+
+static bool parse_iter(struct script *s, struct attach_point *ap)
+{
+	uint32_t e;
+
+	if (ap->nparts == 1 && ap->part[0].len)
+		return true;
+	if (ap->nparts != 2)
+		return attach_malformed(s, ap);
+	e = diag_error(&s->diag, attach_span(ap, ap->part[1]), "iter-pin", "xbt pins no iterators");
+	diag_hint(&s->diag, e, "iter:%.*s runs when the script is started", STR_ARG(ap->part[0]));
+	return false;
+}
+
+static const struct type *args_iter(struct script *s, struct target *t)
+{
+	if (!t->args)
+		t->args = ctype_struct(s, str_of(arena_printf(&s->work, PREFIX "_%s", t->name)));
+	return t->args;
+}
+
+static void add_iterator(struct script *s, struct attach_point *ap, struct str name)
+{
+	struct target *t = attach_target(s, ap, "%.*s", STR_ARG(name));
+
+	t->name = str_dup(&s->arena, name);
+}
+
+static void expand_iter(struct script *s, struct attach_point *ap, const char **why,
+			const char **hint)
+{
+	struct near near = { .wanted = ap->part[0] };
+	struct iterators all;
+
+	*why = ctype_no_btf(s);
+	if (*why)
+		return;
+	read_iterators(&s->work, &all);
+	for (uint32_t i = 0; i < all.list.n; i++) {
+		str_near(&near, all.list.v[i]);
+		if (glob_match(ap->part[0], all.list.v[i]))
+			add_iterator(s, ap, all.list.v[i]);
+	}
+	*why = "the kernel has no such iterator";
+	if (near.best.len)
+		*hint = arena_printf(&s->arena, "did you mean 'iter:%.*s'?", STR_ARG(near.best));
+}
+
+/* Goes on only if all that the context points to is there. */
+static void begin_iter(struct build *b, const struct target *t)
+{
+	for (uint32_t i = 0; t->args && i < t->args->nfields; i++)
+		if (t->args->fields[i].type->kind == T_POINTER && !str_is(t->args->fields[i].name, "meta"))
+			build_go_on_if(b, build_kernel_read(b, build_ctx_address(b, t->args->fields[i].offset)));
+}
+
+/* ---- loading, attaching ----------------------------------------------------------------- */
+
+static int prepare_iter(const struct prog *prog, struct links *links, struct loading *loading)
+{
+	loading->attach_type = BPF_TRACE_ITER;
+	return btf_target(links, "", arena_printf(links->arena, PREFIX "%s", prog->targets[0].name),
+			  loading);
+}
+
+static int attach_iter(int prog_fd, const struct prog *prog, const struct target *t,
+		       struct links *links)
+{
+	int fd = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, NULL), error = errno;
+
+	if (fd < 0) {
+		links->why = attach_reason(error);
+		if (!links->why)
+			links->why = arena_printf(links->arena, "the kernel does not make the iterator: %s",
+						  strerror(error));
+		return -error;
+	}
+	attach_keep(links, fd, prog, t);
+	return 0;
+}
+
+/* The kernel refuses it for links of another kind. */
+int iter_open(const struct link *link)
+{
+	return bpf_iter_create(link->fd);
+}
+
+/* ---- listing ---------------------------------------------------------------------------- */
+
+static uint32_t list_iter(const struct probe_kind *kind, struct arena *a, struct str pattern,
+			  bool verbose, FILE *out)
+{
+	struct iterators all;
+	uint32_t n = 0;
+
+	(void)verbose;
+	read_iterators(a, &all);
+	for (uint32_t i = 0; i < all.list.n; i++)
+		if (attach_listed(pattern, str_dup(a, all.list.v[i])))
+			n += fprintf(out, "%s:%.*s\n", kind->name, STR_ARG(all.list.v[i])) > 0;
+	return n;
+}
+
+const struct probe_kind probe_iter = {
+	.name = "iter",
+	.alias = "it",
+	.form = "iter:NAME (iter:task)",
+	.type = BPF_PROG_TYPE_TRACING,
+	.provides = HAS_CTX,
+	.single = true,
+	.once = true,
+	.own_filter = true,
+	.parse = parse_iter,
+	.expand = expand_iter,
+	.args = args_iter,
+	.begin = begin_iter,
+	.prepare = prepare_iter,
+	.attach = attach_iter,
+	.list = list_iter,
+};

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Programs onto their probes and off again; iterators.
+ *
+ * What can't be attached is left out with a warning if another target of the same probe is there,
+ * else it is an error: that is xbt's own way, and missing_probes has others. A signal ends attaching
+ * at once. On a terminal, what takes longer than a second says how far it has come.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/runtime.h"
+
+struct failure {
+	const struct target *target;
+	uint32_t probe;
+	const char *why;
+};
+
+struct attaching {
+	struct loaded *l;
+	uint32_t *done;      /* targets attached, by probe */
+	uint32_t tried, all; /* targets */
+	time_t start;
+	bool shown;          /* the terminal's line is in use */
+	VEC(struct failure) failures;
+};
+
+static bool is_special(const struct prog *p)
+{
+	return p->kind->provides & IS_SPECIAL;
+}
+
+/* ---- what went wrong -------------------------------------------------------------------- */
+
+static void report_failure(struct loaded *l, const struct failure *f, bool others)
+{
+	uint32_t rule = l->session->image->config.missing_probes;
+
+	if (rule == MISSING_IGNORE)
+		return;
+	if (rule != MISSING_ALONE)
+		others = rule == MISSING_WARN;
+	if (others)
+		diag_warn(&l->diag, f->target->at, "attach", "can't attach to %s: %s; left out",
+			  f->target->text, f->why);
+	else
+		diag_error(&l->diag, f->target->at, "attach", "can't attach to %s: %s", f->target->text,
+			   f->why);
+}
+
+static void note_failure(struct attaching *a, const struct prog *p, const struct target *t,
+			 const char *why)
+{
+	*vec_push(a->l->links.arena, &a->failures) = (struct failure){ t, p->probe, why };
+}
+
+/* ---- attaching -------------------------------------------------------------------------- */
+
+/* Each probe may take a descriptor. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool interrupted(void)
+{
+	sigset_t waiting;
+
+	return !sigpending(&waiting) && (sigismember(&waiting, SIGINT) == 1 ||
+					 sigismember(&waiting, SIGTERM) == 1 ||
+					 sigismember(&waiting, SIGHUP) == 1);
+}
+
+static void show_progress(struct attaching *a)
+{
+	if (!isatty(STDERR_FILENO) || time(NULL) - a->start <= 1)
+		return;
+	fprintf(stderr, "\rattaching: %u of %u", a->tried, a->all);
+	a->shown = true;
+}
+
+static void count_target(struct attaching *a, const struct prog *p, const struct target *t)
+{
+	a->done[p->probe]++;
+	a->l->attached++;
+	if (a->l->verbose && !is_special(p))
+		fprintf(stderr, "attached %s\n", t->text);
+}
+
+static void attach_target_alone(struct attaching *a, uint32_t index, const struct target *t)
+{
+	struct loaded *l = a->l;
+	const struct prog *p = &l->session->image->progs.v[index];
+	int error = 0;
+
+	l->links.why = l->refused[index];
+	if (l->prog_fds[index] < 0)
+		error = -EINVAL;
+	else if (!is_special(p))
+		error = p->kind->attach(l->prog_fds[index], p, t, &l->links);
+	if (error)
+		note_failure(a, p, t, l->links.why ? l->links.why : strerror(-error));
+	else
+		count_target(a, p, t);
+}
+
+static void attach_program(struct attaching *a, uint32_t index)
+{
+	struct loaded *l = a->l;
+	const struct prog *p = &l->session->image->progs.v[index];
+	bool all = p->ntargets > 1 && p->kind->attach_all && l->prog_fds[index] >= 0 &&
+		   !p->kind->attach_all(l->prog_fds[index], p, &l->links);
+
+	for (uint32_t k = 0; k < p->ntargets && !interrupted(); k++, a->tried++) {
+		if (all)
+			count_target(a, p, &p->targets[k]);
+		else
+			attach_target_alone(a, index, &p->targets[k]);
+		if (a->tried % 16 == 0)
+			show_progress(a);
+	}
+}
+
+static bool attach_programs(struct attaching *a)
+{
+	const struct image *image = a->l->session->image;
+
+	for (uint32_t i = 0; i < image->progs.n; i++)
+		a->all += image->progs.v[i].ntargets;
+	raise_limit();
+	for (uint32_t i = 0; i < image->progs.n && !interrupted(); i++)
+		attach_program(a, i);
+	if (a->shown)
+		fputs("\r\033[K", stderr);
+	if (!interrupted())
+		return true;
+	fprintf(stderr, "xbt: interrupted while attaching\n");
+	return false;
+}
+
+bool attach(struct loaded *l)
+{
+	struct attaching a = { .l = l, .start = time(NULL) };
+	bool fine;
+
+	a.done = arena_alloc(l->links.arena, (l->session->image->nprobes + 1) * sizeof *a.done);
+	fine = attach_programs(&a);
+	for (uint32_t i = 0; fine && i < a.failures.n; i++)
+		report_failure(l, &a.failures.v[i], a.done[a.failures.v[i].probe] > 0);
+	diag_print(&l->diag, stderr);
+	return fine && !l->diag.nerror;
+}
+
+/* ---- detaching -------------------------------------------------------------------------- */
+
+enum { CLOSERS = 64, CLOSES = 16 };
+
+struct closer {
+	pthread_t thread;
+	const struct links *links;
+	uint32_t first, step;
+};
+
+static void *close_some(void *ctx)
+{
+	const struct closer *c = ctx;
+
+	for (uint32_t i = c->first; i < c->links->list.n; i += c->step)
+		close(c->links->list.v[i].fd);
+	return NULL;
+}
+
+/* The kernel lets most closes wait until all CPUs have seen it, tens of milliseconds each. Many that
+ * wait at once wait once. */
+void detach(struct loaded *l)
+{
+	uint32_t n = l->links.list.n / CLOSES < CLOSERS ? l->links.list.n / CLOSES + 1 : CLOSERS;
+	struct closer closers[CLOSERS];
+
+	for (uint32_t i = 0; i < n; i++) {
+		closers[i] = (struct closer){ .links = &l->links, .first = i, .step = n };
+		if (i + 1 == n || pthread_create(&closers[i].thread, NULL, close_some, &closers[i])) {
+			close_some(&closers[i]);
+			closers[i].links = NULL;
+		}
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (closers[i].links)
+			pthread_join(closers[i].thread, NULL);
+	l->links.list.n = 0;
+}
+
+/* ---- iterators -------------------------------------------------------------------------- */
+
+/* Reading runs the programs, for as long as it takes: in a process of its own, so that events are
+ * taken meanwhile. */
+static pid_t start_reader(int fd)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid)
+		return pid;
+	while (read(fd, &byte, 1) > 0)
+		continue;
+	_exit(0);
+}
+
+static bool run_iterator(struct loaded *l, int fd)
+{
+	static const struct timespec pause = { .tv_nsec = 1000000 };
+	pid_t reader = start_reader(fd);
+
+	if (reader < 0) {
+		fprintf(stderr, "xbt: error: can't run an iterator: %s\n", strerror(errno));
+		return false;
+	}
+	while (!waitpid(reader, NULL, WNOHANG)) {
+		loop_drain(l->session);
+		if (interrupted())
+			kill(reader, SIGKILL);
+		nanosleep(&pause, NULL);
+	}
+	loop_drain(l->session);
+	return true;
+}
+
+bool run_iterators(struct loaded *l)
+{
+	bool fine = true;
+
+	for (uint32_t i = 0; fine && i < l->links.list.n; i++) {
+		int fd = iter_open(&l->links.list.v[i]);
+
+		if (fd < 0)
+			continue;
+		fine = run_iterator(l, fd);
+		close(fd);
+	}
+	return fine;
+}
