@@ -21,6 +21,7 @@ SRC = \
 	core/table.c \
 	target/arch.c \
 	target/btf.c \
+	target/constants.c \
 	target/binaries.c \
 	target/cpp.c \
 	target/elf.c \

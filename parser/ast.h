@@ -30,7 +30,7 @@ struct node {
 	struct node *next;
 	const struct type *type; /* set by infer; never NULL after check */
 	union {
-		struct { uint64_t num; const struct type *of; };                   /* NUM (of: its enum), PARAM */
+		struct { uint64_t num; const struct type *of; };                   /* NUM (of: its type, if known), PARAM */
 		struct str str;                                                    /* STRING, POINT */
 		struct { struct str name; const struct builtin *fn; } name;        /* NAME */
 		struct { struct str name; const struct builtin *fn; struct node *args; } call;

@@ -202,13 +202,26 @@ static struct str before(struct str ctype, char c)
 	return ctype;
 }
 
+/* What a "T *" points to: characters, or a struct, which is looked up only if its fields are wanted. */
+static const struct type *pointed_to(struct script *s, struct str ctype)
+{
+	struct str of = before(ctype, '*');
+
+	if (ctype.s[ctype.len - 1] != '*' || memchr(ctype.s, '*', ctype.len) != ctype.s + ctype.len - 1)
+		return &type_void;
+	if (is_char(of))
+		return &type_int8;
+	if (str_starts(of, "const "))
+		of = (struct str){ of.s + 6, of.len - 6 };
+	if (!str_starts(of, "struct ") || memchr(of.s + 7, ' ', of.len - 7))
+		return &type_void;
+	return ctype_shell(s, str_dup(&s->arena, (struct str){ of.s + 7, of.len - 7 }));
+}
+
 static const struct type *pointer_type(struct script *s, const struct tracefs_field *f,
 				       const char *category)
 {
-	bool chars = is_char(before(f->ctype, '*')) && f->ctype.s[f->ctype.len - 1] == '*' &&
-		     memchr(f->ctype.s, '*', f->ctype.len) == f->ctype.s + f->ctype.len - 1;
-
-	return type_pointer(&s->types, chars ? &type_int8 : &type_void,
+	return type_pointer(&s->types, pointed_to(s, f->ctype),
 			    strcmp(category, "syscalls") ? SPACE_KERNEL : SPACE_USER);
 }
 

@@ -66,7 +66,7 @@ static void check_histogram(struct checker *c, struct node *n)
 		FAIL(c, arg->next, "lhist", "the greatest value of lhist() must be above the least");
 	else if (h.step <= 0)
 		FAIL(c, arg->next->next, "lhist", "the step of lhist() must be positive");
-	else if ((h.max - h.min) / h.step >= LHIST_BUCKETS_MAX)
+	else if ((h.max - h.min) / h.step > LHIST_BUCKETS_MAX)
 		FAIL(c, n, "lhist", "lhist() would need %lld buckets; at most %d are possible",
 		     (long long)((h.max - h.min) / h.step), LHIST_BUCKETS_MAX);
 }

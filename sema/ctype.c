@@ -480,6 +480,7 @@ void ctype_set_constant(struct script *s, struct str name, int64_t value, const 
 	struct ctype_constant *c = arena_alloc(&s->work, sizeof *c);
 
 	*c = (struct ctype_constant){ value, of };
+	name = str_of(str_dup(&s->work, name));
 	table_set(&s->work, &s->ctypes.constants, name, c);
 }
 
@@ -503,11 +504,25 @@ static const struct ctype_constant *find_constant(struct script *s, struct str n
 	return NULL;
 }
 
+/* A number that headers define. */
+static const struct ctype_constant *table_constant(struct script *s, struct str name)
+{
+	bool negative;
+	uint64_t v;
+
+	if (!constant_value(name, &v, &negative))
+		return NULL;
+	ctype_set_constant(s, name, (int64_t)v, negative ? &type_int64 : NULL);
+	return table_get(&s->ctypes.constants, name);
+}
+
 const struct ctype_constant *ctype_constant(struct script *s, struct str name)
 {
 	const struct ctype_constant *c = table_get(&s->ctypes.constants, name);
 
-	return c ? c : find_constant(s, name);
+	if (!c)
+		c = find_constant(s, name);
+	return c ? c : table_constant(s, name);
 }
 
 /* ---- functions -------------------------------------------------------------------------- */

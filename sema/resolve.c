@@ -43,6 +43,8 @@ static void unknown(struct names *c, struct span at, struct str name, const char
 	for (size_t i = 0; i < BUILTINS; i++)
 		if ((!call == (builtins[i].form == FORM_VAR) || builtins[i].form == FORM_BOTH) && i != B_argn)
 			str_near(&near, str_of(builtins[i].name));
+	if (!call)
+		constant_near(&near);
 	if (near.best.len)
 		diag_hint(&c->s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
 	else if (!call && table_get(&c->by_name,

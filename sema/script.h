@@ -56,7 +56,7 @@ void builtins_list(FILE *);
 
 struct ctype_constant {
 	int64_t value;
-	const struct type *of; /* its enum; NULL: a plain number */
+	const struct type *of; /* its enum, or int64 if it is negative; NULL: a plain number */
 };
 
 struct ctypes {
@@ -76,7 +76,7 @@ const struct type *ctype_shell(struct script *, const char *name);
 const struct type *ctype_parse(struct script *, struct str text, uint32_t offset);
 /* A typedef of the script's or the kernel's; NULL: there is none. */
 const struct type *ctype_typedef(struct script *, struct str name);
-/* An enumerator of the script's or the kernel's; NULL: there is none. */
+/* An enumerator of the script's or the kernel's, or a number of constants.def; NULL: there is none. */
 const struct ctype_constant *ctype_constant(struct script *, struct str name);
 /* Why the kernel's types can't be had; NULL: they can. */
 const char *ctype_no_btf(struct script *);

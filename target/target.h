@@ -206,6 +206,13 @@ const char *binary_find(struct arena *, struct str name);
 /* Each file whose code a process (pid <= 0: any process) has mapped, once. */
 void binaries_mapped(struct arena *, int pid, void (*visit)(void *ctx, const char *path), void *ctx);
 
+/* ---- constants.c: numbers that BTF has no names of --------------------------------------- */
+
+/* Negative: the value is one of int64, else of uint64. */
+bool constant_value(struct str name, uint64_t *value, bool *negative);
+/* Near misses for "did you mean". */
+void constant_near(struct near *);
+
 /* ---- features.c: what this kernel and this process can do ------------------------------- */
 
 struct features {
