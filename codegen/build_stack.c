@@ -176,6 +176,17 @@ ref build_usym(struct build *b, struct node *n, struct place to)
 	return 0;
 }
 
+ref build_reg(struct build *b, struct node *n, struct place to)
+{
+	struct str name;
+	int16_t offset = 0;
+
+	(void)to;
+	if (literal_text(b->s, n->call.args, &name))
+		arch_register(name, &offset);
+	return build_ctx_load(b, offset, 8, false);
+}
+
 ref build_stack_length(struct build *b, struct node *n)
 {
 	struct place stack = build_memory(b, n);

@@ -284,8 +284,8 @@ type: ID                                { $$ = @1; }
 	| type '[' NUMBER ']'           { $$ = @$; }
 	;
 
-/* A field may have any word's name. */
-field: ID | SIZEOF | OFFSETOF | CONTAINER | TYPEOF | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | TRUE | FALSE
+/* A field may have any word's name, or that which a parameter gives. */
+field: ID | PARAM | SIZEOF | OFFSETOF | CONTAINER | TYPEOF | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | TRUE | FALSE
 	;
 
 %%

@@ -5,6 +5,7 @@
  * top layer: core < target < lexer, parser < sema < codegen < probes < runtime.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -255,14 +256,36 @@ static void script_init(struct script *s, const struct options *o)
 				 .no_warnings = o->no_warnings };
 }
 
+/* A bare name that is no file is that of a script that came with xbt: beside the program as it was
+ * built, or where it was installed. */
+static const char *find_script(struct arena *a, const char *name)
+{
+	static const char *const folders[] = { "scripts", "../share/xbt/scripts" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	const char *path;
+
+	if (strchr(name, '/') || !access(name, F_OK) || n < 0)
+		return name;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (size_t i = 0; i < LEN(folders); i++) {
+		path = arena_printf(a, "%s/%s/%s.bt", self, folders[i], name);
+		if (!access(path, R_OK))
+			return path;
+	}
+	return name;
+}
+
 static bool read_script(struct script *s, const struct options *o)
 {
-	const char *name = o->program ? "-e" : !strcmp(o->file, "-") ? "stdin" : o->file;
+	const char *file = o->program ? NULL : find_script(&s->arena, o->file);
+	const char *name = o->program ? "-e" : !strcmp(file, "-") ? "stdin" : file;
 	const char *error = NULL;
 	struct str text = str_of(o->program);
 
 	if (!o->program)
-		text = source_read(&s->arena, o->file, SCRIPT_MAX, &error);
+		text = source_read(&s->arena, file, SCRIPT_MAX, &error);
 	if (error) {
 		fprintf(stderr, "xbt: error: can't read '%s': %s\n", o->file, error);
 		return false;

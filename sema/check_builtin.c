@@ -233,6 +233,39 @@ static void check_shape(struct checker *c, struct node *n)
 		check_tseries(c, n);
 }
 
+/* Programs on kprobes, uprobes and perf events get the registers, at the start of their context. */
+static void check_register(struct checker *c, struct node *n)
+{
+	int16_t offset;
+	struct str name;
+
+	for (uint32_t i = 0; i < c->p->points.n; i++) {
+		const struct probe_kind *kind = c->p->points.v[i].kind;
+
+		if (kind->type != BPF_PROG_TYPE_KPROBE && kind->type != BPF_PROG_TYPE_PERF_EVENT) {
+			FAIL(c, n, "register", "%s has no registers to read", kind->name);
+			return;
+		}
+	}
+	if (literal_text(c->s, n->call.args, &name) && !arch_register(name, &offset))
+		FAIL(c, n->call.args, "register", "this machine has no register '%.*s'", STR_ARG(name));
+}
+
+/* The bytes that str(), buf() and strncmp() are to look at. */
+static void check_length(struct checker *c, struct node *n)
+{
+	bool compares = n->call.fn->id == B_strncmp;
+	const struct node *length = compares ? n->call.args->next->next : n->call.args->next;
+	int64_t v;
+
+	if (!length || !const_value(c->s, length, &v))
+		return;
+	if (compares && v < 0)
+		FAIL(c, length, "negative", "strncmp() can't compare a negative number of bytes");
+	else if (!compares && v <= 0)
+		FAIL(c, length, "negative", "%s() needs a positive length", n->call.fn->name);
+}
+
 /* len(@m), or of a stack */
 static void check_len(struct checker *c, struct node *arg)
 {
@@ -250,7 +283,6 @@ static void check_len(struct checker *c, struct node *arg)
 void check_builtin(struct checker *c, struct node *n)
 {
 	struct node *arg = n->call.args;
-	int64_t v;
 
 	if (n->call.fn->form == FORM_AGG) {
 		check_shape(c, n);
@@ -304,6 +336,9 @@ void check_builtin(struct checker *c, struct node *n)
 	case B_len:
 		check_len(c, arg);
 		break;
+	case B_reg:
+		check_register(c, n);
+		break;
 	case B_kstack:
 	case B_ustack:
 		check_stack(c, n);
@@ -317,13 +352,9 @@ void check_builtin(struct checker *c, struct node *n)
 		check_kaddr(c, n);
 		break;
 	case B_strncmp:
-		if (const_value(c->s, arg->next->next, &v) && v < 0)
-			FAIL(c, arg->next->next, "negative", "strncmp() can't compare a negative number of bytes");
-		break;
 	case B_str:
 	case B_buf:
-		if (arg->next && const_value(c->s, arg->next, &v) && v <= 0)
-			FAIL(c, arg->next, "negative", "%s() needs a positive length", n->call.fn->name);
+		check_length(c, n);
 		break;
 	default:
 		break;

@@ -27,6 +27,9 @@ static struct str substitute(struct script *s, struct str spec, struct span at)
 		if (!number)
 			diag_error(&s->diag, at, "point-param",
 				   "'$' in an attach point must begin a parameter: $1, $2, ...");
+		else if (number > s->params_n)
+			diag_error(&s->diag, at, "point-param", "parameter $%llu is not given",
+				   (unsigned long long)number);
 		out = arena_printf(&s->arena, "%s%.*s%.*s", out, (int)(i - beg), spec.s + beg,
 				   STR_ARG(param_text(s, number)));
 		beg = end;
@@ -59,6 +62,14 @@ static void unknown_kind(struct script *s, struct str name, struct span at)
 		diag_hint(&s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
 	else
 		diag_hint(&s->diag, e, "xbt -l lists the probes of this system");
+}
+
+/* A parameter alone may also be a function's name: then the kernel's is meant. */
+static struct str with_kind(struct script *s, struct str spec, struct str written)
+{
+	if (str_eq(spec, written) || memchr(spec.s, ':', spec.len) || probe_kind_find(spec))
+		return spec;
+	return str_of(arena_printf(&s->arena, "kprobe:%.*s", STR_ARG(spec)));
 }
 
 /* "kind:a:b" -> name, and the parts behind it. Colons in quotes divide nothing. */
@@ -164,7 +175,7 @@ static void expand_probe(struct script *s, struct node *n)
 		struct missing m;
 
 		*ap = (struct attach_point){ .at = point->at };
-		ap->spec = substitute(s, point->str, point->at);
+		ap->spec = with_kind(s, substitute(s, point->str, point->at), point->str);
 		if (s->diag.nerror > errors || !parse_point(s, ap)) {
 			p->points.n--;
 			continue;

@@ -445,11 +445,30 @@ static void resolve_loop(struct names *c, struct node *n)
 	c->loops -= n->kind == N_WHILE;
 }
 
+/* args.$2: the field is the one that the parameter names. */
+static void resolve_field(struct names *c, struct node *n)
+{
+	struct str digits = { n->member.name.s + 1, n->member.name.len - 1 }, name;
+	uint64_t number = 0;
+
+	if (n->member.name.s[0] != '$' || !str_to_u64(digits, &number))
+		return;
+	name = param_text(c->s, number);
+	if (name.len)
+		n->member.name = name;
+	else
+		diag_error(&c->s->diag, n->at, "field-param", "$%.*s is to name a field, and is not given",
+			   STR_ARG(digits));
+}
+
 static void resolve_node(struct node *n, void *ctx)
 {
 	struct names *c = ctx;
 
 	switch (n->kind) {
+	case N_MEMBER:
+		resolve_field(c, n);
+		break;
 	case N_NAME:
 		resolve_name(c, n);
 		return;
