@@ -93,64 +93,118 @@ static struct target *add_function(struct script *s, struct attach_point *ap, st
 	return t;
 }
 
+/* What a name without a wildcard stands for: the symbols of that name, and those that the compiler made
+ * of the function. A copy for constant or dropped arguments (.constprop, .isra) stands in for it where
+ * it is called; a fragment (.part) is part of it, and matters where nothing else is left; what is cold
+ * is never the function. */
 struct lookup {
 	struct arena *arena;
 	struct str module, function;
-	bool found;
-	uint64_t address;
-	struct str where;   /* its module */
-	struct str variant; /* a name the compiler made of it, "vfs_read.part.0" */
+	VEC(struct ksym) found, fragments;
 };
+
+static void keep_symbol(struct lookup *l, struct ksym *to, const struct ksym *sym)
+{
+	*to = *sym;
+	to->name = str_of(str_dup(l->arena, sym->name));
+	to->module = str_of(str_dup(l->arena, sym->module));
+}
+
+static bool has_suffix(struct str suffix, const char *kind)
+{
+	return memmem(suffix.s, suffix.len, kind, strlen(kind)) != NULL;
+}
 
 static bool look_at(void *ctx, const struct ksym *sym)
 {
 	struct lookup *l = ctx;
 	uint32_t len = l->function.len;
+	struct str suffix = { sym->name.s + len, sym->name.len - len };
 
 	if (sym->name.len < len || memcmp(sym->name.s, l->function.s, len) ||
 	    !ksym_is_function(sym) || !module_matches(l->module, sym->module))
 		return true;
-	if (sym->name.len > len) {
-		if (sym->name.s[len] == '.' && !l->variant.len)
-			l->variant = str_of(str_dup(l->arena, sym->name));
+	if ((suffix.len && suffix.s[0] != '.') || has_suffix(suffix, ".cold"))
 		return true;
-	}
-	l->found = true;
-	l->address = sym->address;
-	l->where = str_of(str_dup(l->arena, sym->module));
-	return false;
+	if (has_suffix(suffix, ".part"))
+		keep_symbol(l, vec_push(l->arena, &l->fragments), sym);
+	else if (!suffix.len || has_suffix(suffix, ".constprop") || has_suffix(suffix, ".isra"))
+		keep_symbol(l, vec_push(l->arena, &l->found), sym);
+	return true;
 }
 
-static void explain_missing(struct script *s, const struct attach_point *ap, struct ksyms *k,
-			    const struct lookup *l, const char **why, const char **hint)
+static void explain_missing(struct script *s, const struct attach_point *ap, const char **why,
+			    const char **hint)
 {
-	struct near near = { .wanted = l->function };
-	struct str best = l->variant;
-
-	*why = l->module.len ? "no such function in this module" : "no such function";
-	if (!best.len) {
-		ksyms_near(k, &near);
-		best = near.best;
-	}
-	if (best.len)
-		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
-				     STR_ARG(best));
+	*why = ap->part[0].len ? "no such function in this module (or it is inlined everywhere)"
+			       : "no such function (or it is inlined everywhere)";
+	attach_near_function(s, ap, ap->part[1], hint);
 }
 
+static void add_symbol(struct script *s, struct attach_point *ap, const struct ksym *sym, bool several)
+{
+	struct target *t = add_function(s, ap, sym->name, sym->module);
+
+	t->address = sym->address;
+	t->by_address = several && sym->address;
+}
+
+/* Says what a name stands for if that is not just the function. */
+static void tell_copies(struct script *s, const struct attach_point *ap)
+{
+	char *names = arena_printf(&s->work, "%s", ap->targets.v[0].name);
+
+	for (uint32_t i = 1; i < ap->targets.n; i++)
+		names = arena_printf(&s->work, "%s, %s", names, ap->targets.v[i].name);
+	if (ap->targets.n > 1 || !str_is(ap->part[1], ap->targets.v[0].name))
+		diag_warn(&s->diag, ap->at, "copies", "in this kernel '%.*s' means %s",
+			  STR_ARG(ap->part[1]), names);
+}
+
+/* Of a name that stands for several things only their addresses tell them apart. An offset is one into
+ * the function itself. */
 static void expand_one(struct script *s, struct attach_point *ap, const char **why,
 		       const char **hint)
 {
 	struct lookup l = { .arena = &s->arena, .module = ap->part[0], .function = ap->part[1] };
 	struct ksyms *k = ksyms_open();
-	bool readable = ksyms_each(k, look_at, &l);
 
-	if (!readable && !str_is(l.module, "vmlinux"))
-		l.where = l.module;
-	if (l.found || !readable)
-		add_function(s, ap, l.function, l.where)->address = l.address;
-	else
-		explain_missing(s, ap, k, &l, why, hint);
+	if (!ksyms_each(k, look_at, &l)) {
+		add_function(s, ap, l.function, str_is(l.module, "vmlinux") ? STR("") : l.module);
+		ksyms_close(k);
+		return;
+	}
+	for (uint32_t i = 0; i < l.found.n; i++)
+		if (!ap->part[2].len || str_eq(l.found.v[i].name, l.function))
+			add_symbol(s, ap, &l.found.v[i], l.found.n > 1);
+	for (uint32_t i = 0; i < l.fragments.n && !l.found.n; i++)
+		add_symbol(s, ap, &l.fragments.v[i], l.fragments.n > 1);
 	ksyms_close(k);
+	if (ap->targets.n)
+		tell_copies(s, ap);
+	else
+		explain_missing(s, ap, why, hint);
+}
+
+/* What the kernel itself needs to run a probe, or with every step. Probed one by one they may be looked
+ * at; a wildcard that happens to match them would bring the machine to a halt. */
+static bool is_dangerous(const char *function)
+{
+	static const char *const names[] = {
+		"__rcu_read_lock", "__rcu_read_unlock", "lock_acquire", "lock_release",
+		"migrate_disable", "migrate_enable", "preempt_count_add", "preempt_count_sub",
+		"rcu_read_unlock_strict",
+	};
+	static const char *const prefixes[] = { "__bpf_prog_", "bpf_trampoline_", "fprobe_", "ftrace_",
+						"kprobe_" };
+
+	for (size_t i = 0; i < LEN(names); i++)
+		if (!strcmp(function, names[i]))
+			return true;
+	for (size_t i = 0; i < LEN(prefixes); i++)
+		if (!strncmp(function, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
 }
 
 struct expansion {
@@ -165,7 +219,7 @@ static void add_match(void *ctx, const char *function, const char *module)
 	struct attach_point *ap = x->ap;
 	const struct target *last = ap->targets.n ? &ap->targets.v[ap->targets.n - 1] : NULL;
 
-	if (!module_matches(ap->part[0], str_of(module)) ||
+	if (!module_matches(ap->part[0], str_of(module)) || is_dangerous(function) ||
 	    (last && !ap->part[0].len && !strcmp(last->name, function)))
 		return;
 	add_function(x->s, ap, str_of(function), str_of(module));
@@ -200,8 +254,8 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 	}
 	if (!tracefs_functions(&s->work, ap->part[1], add_match, &x))
 		*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
-	/* At a return the registers no longer tell which function it was. */
-	if (ap->targets.n && ap->kind->provides & HAS_RETVAL) {
+	/* By address they can be probed all at once, whatever other symbols have their names. */
+	if (ap->targets.n > 1 || ap->kind->provides & HAS_RETVAL) {
 		struct ksyms *k = ksyms_open();
 
 		ksyms_each(k, fill_address, ap);
@@ -210,6 +264,24 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 }
 
 /* ---- compiling: arguments --------------------------------------------------------------- */
+
+/* The registers and the stack hold words, so do these fields: what is larger than one ends them. The
+ * compiler's copies of a function have other arguments than BTF says. */
+static const struct type *args_kprobe(struct script *s, struct target *t)
+{
+	const struct type *all, *retval;
+	uint32_t n = 0;
+
+	if (t->args || strchr(t->name, '.'))
+		return t->args;
+	all = ctype_function(s, str_of(t->name), &retval);
+	while (all && n < all->nfields && type_slot(all->fields[n].type) == 8 &&
+	       type_is_scalar(all->fields[n].type))
+		n++;
+	if (all)
+		t->args = type_struct(&s->types, all->name, all->fields, n, n * 8);
+	return t->args;
+}
 
 static ref arg_kprobe(struct build *b, const struct target *t, int n)
 {
@@ -231,6 +303,24 @@ static ref arg_kretprobe(struct build *b, const struct target *t, int n)
 
 /* ---- attaching -------------------------------------------------------------------------- */
 
+/* "0xffffffff81c01010-0xffffffff81c01040	asm_exc_page_fault" */
+static bool is_blacklisted(struct arena *a, const char *function)
+{
+	struct lines *lines = arena_alloc(a, sizeof *lines);
+	struct str line;
+	bool found = false;
+
+	lines_open(lines, a, "/sys/kernel/debug/kprobes/blacklist");
+	while (!found && lines_next(lines, &line)) {
+		const char *tab = memchr(line.s, '\t', line.len);
+
+		found = tab && str_is((struct str){ tab + 1, (uint32_t)(line.s + line.len - tab - 1) },
+				      function);
+	}
+	lines_close(lines);
+	return found;
+}
+
 /* What perf makes of a kprobe that can't be: kernel/trace/trace_kprobe.c. */
 static const char *refusal(struct arena *a, const struct target *t, int error)
 {
@@ -238,7 +328,9 @@ static const char *refusal(struct arena *a, const struct target *t, int error)
 	case ENOENT:
 		return "no such function";
 	case EINVAL:
-		return "this function cannot be probed: notrace or blacklisted";
+		return is_blacklisted(a, t->name)
+			       ? "this function cannot be probed: it is on the kernel's blacklist of kprobes"
+			       : "this function cannot be probed: notrace, or the kernel needs it for probing";
 	case EADDRNOTAVAIL:
 		return "several functions have this name, and the kernel can't tell which is meant";
 	case EILSEQ:
@@ -263,8 +355,12 @@ static int attach_kprobe(int prog_fd, const struct prog *prog, const struct targ
 	}
 	if (*t->group)
 		name = arena_printf(links->arena, "%s:%s", t->group, t->name);
-	attr.kprobe_func = (uintptr_t)name;
-	attr.probe_offset = t->number;
+	if (t->by_address && !t->number) {
+		attr.kprobe_addr = t->address;
+	} else {
+		attr.kprobe_func = (uintptr_t)name;
+		attr.probe_offset = t->number;
+	}
 	error = attach_perf(&attr, -1, 0, prog_fd, prog, t, links, &refused);
 	if (error && refused && !links->why)
 		links->why = refusal(links->arena, t, -error);
@@ -313,9 +409,10 @@ const struct probe_kind probe_kprobe = {
 	.alias = "k",
 	.form = "kprobe:FUNCTION, kprobe:MODULE:FUNCTION or kprobe:FUNCTION+OFFSET",
 	.type = BPF_PROG_TYPE_KPROBE,
-	.provides = HAS_ARGN | HAS_FUNC,
+	.provides = HAS_ARGN | HAS_FUNC | HAS_ARGS,
 	.parse = parse_kprobe,
 	.expand = expand_kprobe,
+	.args = args_kprobe,
 	.arg = arg_kprobe,
 	.arg_count = attach_arg_count,
 	.prepare = multi_prepare,

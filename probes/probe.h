@@ -30,6 +30,7 @@ struct target {
 	const char *operands;    /* usdt: where its arguments are */
 	uint64_t semaphore;      /* usdt: offset in the file of the one to raise; 0: none */
 	bool hertz;
+	bool by_address;         /* kprobe: its name alone would not do */
 	uint64_t address;        /* kprobe: of the function in kallsyms; 0 if not known */
 	const struct type *args; /* the type of `args` or `ctx`; made when first asked for */
 	const struct type *retval; /* fexit: made with it; NULL: it returns nothing */
