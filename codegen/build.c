@@ -164,7 +164,7 @@ void build_condition(struct build *b, struct node *n, uint32_t then, uint32_t el
 	if (n->kind == N_BINARY && (n->bin.op == O_LAND || n->bin.op == O_LOR) && !steps)
 		build_short_circuit(b, n, then, els);
 	else
-		ir_branch(b->fn, build_value(b, n), then, els);
+		ir_branch(b->fn, build_truth(b, n), then, els);
 }
 
 static void build_if(struct build *b, struct node *n)

@@ -4,6 +4,8 @@
  */
 #include "codegen/builder.h"
 
+#include <string.h>
+
 build_function *const build_table[BUILTINS] = {
 #define BUILTIN(id, form, result, params, effect, doc) [B_##id] = build_##id,
 #include "sema/builtins.def"
@@ -404,6 +406,80 @@ ref build_override(struct build *b, struct node *n, struct place to)
 
 	(void)to;
 	return ir_call(b->fn, BPF_FUNC_override_return, 2, args);
+}
+
+/* Copied first: the helper takes what lies in memory of the program's own. */
+ref build_write_user(struct build *b, struct node *n, struct place to)
+{
+	struct node *dst = n->call.args, *src = dst->next;
+	struct place bytes = build_temp(b, type_buffer(&b->s->types, b->s->config.max_strlen));
+	ref size = build_limit(b, build_value(b, src->next), b->s->config.max_strlen), args[3];
+	enum space space;
+	ref from = build_address(b, src, &space);
+
+	(void)to;
+	build_zero_bytes(b, bytes.base, bytes.off, type_slot(bytes.type));
+	args[0] = place_address(b, bytes);
+	args[1] = size;
+	args[2] = from;
+	ir_call(b->fn, space == SPACE_USER ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel, 3, args);
+	args[0] = build_value(b, dst);
+	args[1] = place_address(b, bytes);
+	args[2] = size;
+	return ir_append(b->fn, OP_EQ, ir_call(b->fn, BPF_FUNC_probe_write_user, 3, args), ir_const(b->fn, 0), 0, 8);
+}
+
+/* The format in memory, with its NUL, and up to three values. */
+ref build_debugf(struct build *b, struct node *n, struct place to)
+{
+	ref args[5] = { 0 };
+	uint32_t nargs = 2;
+	struct place fmt;
+	struct str text;
+
+	(void)to;
+	literal_text(b->s, n->call.args, &text);
+	fmt = build_temp(b, type_string(&b->s->types, text.len + 1));
+	build_literal(b, fmt, text);
+	for (struct node *arg = n->call.args->next; arg; arg = arg->next) {
+		enum space space;
+
+		args[nargs++] = build_address(b, arg, &space);
+	}
+	args[0] = place_address(b, fmt);
+	args[1] = ir_const(b->fn, text.len + 1);
+	return ir_call(b->fn, BPF_FUNC_trace_printk, nargs, args);
+}
+
+/* check.c refuses these. */
+ref build_unwatch(struct build *b, struct node *n, struct place to)
+{
+	(void)n;
+	(void)to;
+	return ir_const(b->fn, 0);
+}
+
+ref build_skboutput(struct build *b, struct node *n, struct place to)
+{
+	return build_unwatch(b, n, to);
+}
+
+/* Where the program has the interrupted registers. Else it runs in the kernel; begin and end in us. */
+ref build_usermode(struct build *b, struct node *n, struct place to)
+{
+	enum bpf_prog_type type = b->ap->kind->type;
+	bool x86 = !strcmp(arch_host()->name, "x86_64");
+	int64_t mask = x86 ? 3 : 0xf; /* the privilege level in cs; the mode in pstate, 0: user */
+	int16_t offset;
+	ref mode;
+
+	(void)n;
+	(void)to;
+	if ((type != BPF_PROG_TYPE_KPROBE && type != BPF_PROG_TYPE_PERF_EVENT) ||
+	    !arch_register(x86 ? STR("cs") : STR("pstate"), &offset))
+		return ir_const(b->fn, (b->ap->kind->provides & IS_SPECIAL) != 0);
+	mode = ir_append(b->fn, OP_AND, build_ctx_load(b, offset, 8, false), ir_const(b->fn, mask), 0, 8);
+	return ir_append(b->fn, OP_EQ, mode, ir_const(b->fn, x86 ? 3 : 0), 0, 8);
 }
 
 /* ---- maps ------------------------------------------------------------------------------- */

@@ -113,3 +113,43 @@ ref build_macaddr(struct build *b, struct node *n, struct place to)
 	build_read(b, space, bytes, 6, address);
 	return ir_load(b->fn, bytes.base, bytes.off, 8);
 }
+
+/* ---- bytes ------------------------------------------------------------------------------ */
+
+/* The first bytes of a value or of what an address points to. */
+static struct place bytes_of(struct build *b, struct node *n, uint32_t size)
+{
+	enum space space;
+	ref address = build_address(b, n, &space);
+	struct place copy = build_temp(b, type_buffer(&b->s->types, size));
+
+	build_zero_bytes(b, copy.base, copy.off, type_slot(copy.type));
+	build_read(b, space, copy, size, address);
+	return copy;
+}
+
+/* From the last byte to the first: what differs there decides. */
+ref build_memcmp(struct build *b, struct node *n, struct place to)
+{
+	struct node *l = n->call.args, *r = l->next;
+	ref result = ir_const(b->fn, 0);
+	struct place x, y;
+	int64_t size = 0;
+
+	(void)to;
+	const_value(b->s, r->next, &size);
+	if (!size)
+		return result;
+	x = bytes_of(b, l, (uint32_t)size);
+	y = bytes_of(b, r, (uint32_t)size);
+	for (int64_t i = size - 1; i >= 0; i--) {
+		ref p = ir_load(b->fn, x.base, x.off + i, 1), q = ir_load(b->fn, y.base, y.off + i, 1);
+		ref keep = ir_append(b->fn, OP_EQ, p, q, 0, 8);
+		/* 1 or -1 */
+		ref sign = ir_append(b->fn, OP_SUB, ir_append(b->fn, OP_ULT, q, p, 0, 8),
+				     ir_append(b->fn, OP_ULT, p, q, 0, 8), 0, 8);
+
+		result = ir_append(b->fn, OP_ADD, sign, ir_append(b->fn, OP_MUL, result, keep, 0, 8), 0, 8);
+	}
+	return result;
+}

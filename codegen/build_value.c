@@ -70,9 +70,19 @@ ref build_comparison(struct build *b, struct node *n)
 	return ir_append(b->fn, op, swapped ? r : l, swapped ? l : r, 0, 8);
 }
 
+ref build_truth(struct build *b, struct node *n)
+{
+	struct place text;
+
+	if (!in_memory(n->type))
+		return build_value(b, n);
+	text = build_memory(b, n);
+	return ir_load(b->fn, text.base, text.off, 1);
+}
+
 static ref as_bool(struct build *b, struct node *n)
 {
-	return ir_append(b->fn, OP_NE, build_value(b, n), ir_const(b->fn, 0), 0, 8);
+	return ir_append(b->fn, OP_NE, build_truth(b, n), ir_const(b->fn, 0), 0, 8);
 }
 
 /* The right side runs only if the left one leaves it open. */

@@ -114,6 +114,8 @@ ref build_own_scalar(struct build *, struct node *);
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
+/* The same as a condition: of a string, its first byte. */
+ref build_truth(struct build *, struct node *);
 /* l op r with the script's rules, both of them 64-bit values. */
 ref build_operator(struct build *, struct node *at, enum operator, ref l, ref r, const struct type *);
 /* The value of a comparison or of && || as a condition is built by this: 0 if it is neither. */

@@ -365,6 +365,16 @@ struct node *ast_for(struct parser *p, struct span at, struct node *var, struct 
 	return finish(p, n);
 }
 
+/* { let $v = l; $v ? $v : r }, with a name that no script can write. */
+struct node *ast_or_else(struct parser *p, struct span at, struct node *l, struct node *r)
+{
+	struct str name = str_of(arena_printf(p->arena, "$?%u", at.beg));
+	struct node *v = ast_var(p, l->at, name), *again = ast_var(p, l->at, name);
+	struct node *let = ast_let(p, l->at, ast_var(p, l->at, name), (struct span){ 0, 0 }, l);
+
+	return ast_value(p, at, let, ast_cond(p, at, v, again, r));
+}
+
 struct node *ast_macro(struct parser *p, struct span at, struct str name, struct node *params,
 		       struct node *body)
 {

@@ -88,6 +88,8 @@ struct node *ast_binary(struct parser *, struct span, enum operator, struct node
 struct node *ast_unary(struct parser *, struct span, enum operator, struct node *);
 struct node *ast_step(struct parser *, struct span, enum operator, struct node *, bool postfix);
 struct node *ast_cond(struct parser *, struct span, struct node *, struct node *, struct node *);
+/* l ?: r, which computes l once */
+struct node *ast_or_else(struct parser *, struct span, struct node *l, struct node *r);
 struct node *ast_member(struct parser *, struct span, struct node *base, struct str name);
 struct node *ast_index(struct parser *, struct span, struct node *base, struct node *index);
 /* (type)e: the type as written */

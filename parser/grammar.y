@@ -238,6 +238,7 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 	| '*' expr %prec UNARY          { $$ = ast_unary(p, @$, O_DEREF, $2); }
 	| '&' expr %prec UNARY          { $$ = ast_unary(p, @$, O_ADDRESS, $2); }
 	| expr '?' expr ':' expr        { $$ = ast_cond(p, @$, $1, $3, $5); }
+	| expr '?' ':' expr             { $$ = ast_or_else(p, @$, $1, $4); }
 	| expr LOR expr                 { $$ = ast_binary(p, @$, O_LOR, $1, $3); }
 	| expr LAND expr                { $$ = ast_binary(p, @$, O_LAND, $1, $3); }
 	| expr '|' expr                 { $$ = ast_binary(p, @$, O_OR, $1, $3); }

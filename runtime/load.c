@@ -194,10 +194,34 @@ static bool has_loop(const struct prog *p)
 	return false;
 }
 
+/* How many maps a program uses. */
+static uint32_t count_maps(const struct loaded *l, const struct prog *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t map = 0; map < l->session->image->maps.n; map++)
+		for (uint32_t r = 0; r < p->nrelocs; r++)
+			if (p->relocs[r].map == map) {
+				n++;
+				break;
+			}
+	return n;
+}
+
 static void explain_limit(struct loaded *l, const struct prog *p, struct span at)
 {
+	enum { MAPS_MAX = 64 }; /* MAX_USED_MAPS, include/linux/bpf_verifier.h */
+	uint32_t maps = count_maps(l, p), e;
 	bool loop = has_loop(p);
-	uint32_t e = diag_error(&l->diag, at, "verifier-limit",
+
+	if (maps > MAPS_MAX) {
+		e = diag_error(&l->diag, at, "verifier-maps",
+			       "the program of %s uses %u maps; the kernel allows %d", p->targets[0].text, maps,
+			       MAPS_MAX);
+		diag_hint(&l->diag, e, "elements of one map may do, or several probes of the same name");
+		return;
+	}
+	e = diag_error(&l->diag, at, "verifier-limit",
 				loop ? "the kernel can't see that a loop of %s ends (%u instructions)"
 				     : "the program of %s is too large or too complex for the kernel (%u instructions)",
 				p->targets[0].text, p->ninsns);
@@ -206,11 +230,27 @@ static void explain_limit(struct loaded *l, const struct prog *p, struct span at
 				    : "split the probe, or unroll fewer times");
 }
 
+/* A helper that this kernel keeps from such programs: it is older, or locked down. */
+static bool explain_helper(struct loaded *l, const char *log, struct span at)
+{
+	const char *line = strstr(log, "cannot use helper "), *name;
+
+	if (!line)
+		line = strstr(log, "unknown func ");
+	name = line ? strstr(line, "bpf_") : NULL;
+	if (name)
+		diag_error(&l->diag, at, "verifier-helper", "this kernel doesn't let such a probe call %.*s()",
+			   (int)strcspn(name, "#\n "), name);
+	return name != NULL;
+}
+
 static void explain_refusal(struct loaded *l, const struct prog *p, const char *log, int error)
 {
 	uint32_t at = p->spans[last_insn(log, p->ninsns)], e;
 	struct span span = { at, at + 1 };
 
+	if (explain_helper(l, log, span))
+		return;
 	if (error == E2BIG || strstr(log, "too large") || strstr(log, "too complex") ||
 	    strstr(log, "infinite loop")) {
 		explain_limit(l, p, span);

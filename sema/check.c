@@ -213,6 +213,12 @@ bool is_number(const struct node *n)
 	return type_is_scalar(n->type);
 }
 
+/* An empty string is false. */
+static bool is_testable(const struct node *n)
+{
+	return is_number(n) || n->type->kind == T_STRING;
+}
+
 static void check_comparison(struct checker *c, struct node *n)
 {
 	const struct type *l = n->bin.l->type, *r = n->bin.r->type;
@@ -248,6 +254,8 @@ static void check_binary(struct checker *c, struct node *n)
 		check_comparison(c, n);
 		return;
 	}
+	if ((n->bin.op == O_LAND || n->bin.op == O_LOR) && is_testable(n->bin.l) && is_testable(n->bin.r))
+		return;
 	if (!is_number(n->bin.l) || !is_number(n->bin.r)) {
 		FAIL(c, n, "operand", "'%s' can't join %s and %s", operator_text[n->bin.op],
 		     n->bin.l->type->kind == T_VOID ? "nothing" : text_of(c, n->bin.l->type),
@@ -303,7 +311,7 @@ static void check_step(struct checker *c, struct node *n)
 void check_condition(struct checker *c, struct node *n)
 {
 	check_node(n, c);
-	if (poisoned(n) || type_is_scalar(n->type))
+	if (poisoned(n) || is_testable(n))
 		return;
 	if (n->type->kind == T_VOID)
 		FAIL(c, n, "condition", "this has no value that could be tested");

@@ -114,6 +114,7 @@ static const char *message_of(struct checker *c, struct node *fmt, const struct 
 
 static void check_fail(struct checker *c, struct node *n)
 {
+	check_printf(c, n);
 	if (!c->unreachable)
 		FAIL(c, n, "fail", "%s", message_of(c, n->call.args, n->call.args->next));
 }
@@ -144,6 +145,48 @@ static void check_getopt(struct checker *c, struct node *n)
 	else if (named_param(c->s, name, &given) && !const_value(c->s, n, &v) &&
 		 !literal_text(c->s, n, &given))
 		FAIL(c, n, "getopt", "--%.*s takes a number, not '%.*s'", STR_ARG(name), STR_ARG(given));
+}
+
+/* What the kernel's trace buffer prints (bpf_trace_printk): three values, of few kinds. */
+static void check_debugf(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args->next;
+	uint32_t pos = 0, count = 0;
+	struct conversion v;
+	struct str fmt;
+
+	check_printf(c, n);
+	literal_text(c->s, n->call.args, &fmt);
+	while (format_next(fmt, &pos, &v))
+		if (v.conv != '%' && (!strchr("diuxps", v.conv) || v.width > 0 || v.star_width ||
+				      (v.length != 4 && v.length != 8)))
+			FAIL(c, n->call.args, "debugf", "the kernel doesn't print '%.*s'",
+			     (int)(v.end - v.beg), fmt.s + v.beg);
+	for (; arg; arg = arg->next)
+		if (++count == 4)
+			FAIL(c, arg, "debugf", "the kernel prints at most 3 values");
+}
+
+static void check_memcmp(struct checker *c, struct node *n)
+{
+	int64_t size;
+
+	const_value(c->s, n->call.args->next->next, &size);
+	for (struct node *arg = n->call.args; arg->next; arg = arg->next)
+		if (size < 0 || (!is_number(arg) && size > arg->type->size))
+			FAIL(c, n->call.args->next->next, "memcmp", "%s has %u bytes, not %lld",
+			     text_of(c, arg->type), arg->type->size, (long long)size);
+}
+
+/* What 0.27 has, and xbt will not. */
+static void refuse_unwatch(struct checker *c, struct node *n)
+{
+	FAIL(c, n, "refused-unwatch", "unwatch() is not available: a watchpoint stays until the script ends");
+}
+
+static void refuse_skboutput(struct checker *c, struct node *n)
+{
+	FAIL(c, n, "refused-skboutput", "skboutput() is not available: xbt writes no packet captures");
 }
 
 /* ---- the system's names ----------------------------------------------------------------- */
@@ -267,8 +310,9 @@ static void check_length(struct checker *c, struct node *n)
 }
 
 /* len(@m), or of a stack */
-static void check_len(struct checker *c, struct node *arg)
+static void check_len(struct checker *c, struct node *n)
 {
+	struct node *arg = n->call.args;
 	bool map = arg->kind == N_MAP && !arg->map.key;
 
 	if (map && !arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
@@ -280,83 +324,43 @@ static void check_len(struct checker *c, struct node *arg)
 		     text_of(c, arg->type));
 }
 
-void check_builtin(struct checker *c, struct node *n)
+static void check_macaddr(struct checker *c, struct node *n)
 {
 	struct node *arg = n->call.args;
 
-	if (n->call.fn->form == FORM_AGG) {
+	if (arg->type->kind == T_ARRAY && arg->type->size != 6)
+		FAIL(c, arg, "address", "a MAC address has 6 bytes, not %u", arg->type->size);
+}
+
+static void check_whole_map(struct checker *c, struct node *n)
+{
+	check_undefined_map(c, n->call.args);
+}
+
+void check_builtin(struct checker *c, struct node *n)
+{
+	static void (*const rule[BUILTINS])(struct checker *, struct node *) = {
+		[B_printf] = check_printf,       [B_errorf] = check_printf,
+		[B_warnf] = check_printf,        [B_cat] = check_printf,
+		[B_system] = check_printf,       [B_debugf] = check_debugf,
+		[B_fail] = check_fail,           [B_static_assert] = check_static_assert,
+		[B_getopt] = check_getopt,       [B_signal] = check_signal,
+		[B_signal_thread] = check_signal, [B_override] = check_override,
+		[B_unwatch] = refuse_unwatch,    [B_skboutput] = refuse_skboutput,
+		[B_cgroupid] = check_cgroupid,   [B_pton] = check_pton,
+		[B_ntop] = check_ntop,           [B_macaddr] = check_macaddr,
+		[B_memcmp] = check_memcmp,       [B_strncmp] = check_length,
+		[B_str] = check_length,          [B_buf] = check_length,
+		[B_print] = check_print,         [B_delete] = check_element,
+		[B_has_key] = check_element,     [B_len] = check_len,
+		[B_clear] = check_whole_map,     [B_zero] = check_whole_map,
+		[B_kstack] = check_stack,        [B_ustack] = check_stack,
+		[B_reg] = check_register,
+		[B_kaddr] = check_kaddr,         [B_percpu_kaddr] = check_kaddr,
+	};
+
+	if (n->call.fn->form == FORM_AGG)
 		check_shape(c, n);
-		return;
-	}
-	switch (n->call.fn->id) {
-	case B_printf:
-	case B_errorf:
-	case B_warnf:
-	case B_cat:
-	case B_system:
-		check_printf(c, n);
-		break;
-	case B_fail:
-		check_printf(c, n);
-		check_fail(c, n);
-		break;
-	case B_static_assert:
-		check_static_assert(c, n);
-		break;
-	case B_getopt:
-		check_getopt(c, n);
-		break;
-	case B_signal:
-	case B_signal_thread:
-		check_signal(c, n);
-		break;
-	case B_override:
-		check_override(c, n);
-		break;
-	case B_cgroupid:
-		check_cgroupid(c, n);
-		break;
-	case B_pton:
-		check_pton(c, n);
-		break;
-	case B_ntop:
-		check_ntop(c, n);
-		break;
-	case B_macaddr:
-		if (arg->type->kind == T_ARRAY && arg->type->size != 6)
-			FAIL(c, arg, "address", "a MAC address has 6 bytes, not %u", arg->type->size);
-		break;
-	case B_print:
-		check_print(c, n);
-		break;
-	case B_delete:
-	case B_has_key:
-		check_element(c, n);
-		break;
-	case B_len:
-		check_len(c, arg);
-		break;
-	case B_reg:
-		check_register(c, n);
-		break;
-	case B_kstack:
-	case B_ustack:
-		check_stack(c, n);
-		break;
-	case B_clear:
-	case B_zero:
-		check_undefined_map(c, arg);
-		break;
-	case B_kaddr:
-	case B_percpu_kaddr:
-		check_kaddr(c, n);
-		break;
-	case B_strncmp:
-	case B_str:
-	case B_buf:
-		check_length(c, n);
-		break;
-	default:
-		break;
-	}
+	else if (rule[n->call.fn->id])
+		rule[n->call.fn->id](c, n);
 }

@@ -170,7 +170,7 @@ static const struct node *macros_of(struct macros *m, const struct node *call, b
 	const struct node *own = table_get(&m->by_name, call->name.name);
 
 	*foreign = !own;
-	if (own || call->kind != N_CALL || builtin_find(call->name.name))
+	if (own || builtin_find(call->name.name))
 		return own;
 	if (!m->prelude.n)
 		read_prelude(m);

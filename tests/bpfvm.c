@@ -687,6 +687,9 @@ static struct reg call_helper(struct machine *m, int32_t id)
 		return number((uint64_t)getgid() << 32 | getuid());
 	case BPF_FUNC_get_smp_processor_id:
 		return number((uint64_t)m->cpu);
+	case BPF_FUNC_trace_printk:
+		reach_set(m, get(m, 1), 0, get(m, 2)->v);
+		return number(0);
 	case BPF_FUNC_get_numa_node_id:
 		return number(0);
 	case BPF_FUNC_get_ns_current_pid_tgid:
