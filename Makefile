@@ -21,6 +21,7 @@ SRC = \
 	core/table.c \
 	target/arch.c \
 	target/btf.c \
+	target/btf_text.c \
 	target/constants.c \
 	target/binaries.c \
 	target/cpp.c \
@@ -103,6 +104,7 @@ SRC = \
 	runtime/fold.c \
 	runtime/hist.c \
 	runtime/list.c \
+	runtime/list_types.c \
 	runtime/load.c \
 	runtime/loop.c \
 	runtime/maps.c \

@@ -16,9 +16,8 @@ static bool kind_wanted(const struct probe_kind *kind, struct str name)
 	return named || (!str_is(str_of(kind->name), "kretprobe") && glob_match(name, str_of(kind->name)));
 }
 
-int list_probes(const char *pattern, bool verbose)
+static uint32_t list_kinds(struct arena *a, const char *pattern, bool verbose)
 {
-	struct arena arena = { NULL };
 	struct str kind = STR("*"), rest = str_of(pattern ? pattern : "");
 	uint32_t n = 0;
 
@@ -30,12 +29,23 @@ int list_probes(const char *pattern, bool verbose)
 		}
 	for (uint32_t i = 0; i < probe_kind_count; i++)
 		if (kind_wanted(probe_kinds[i], kind))
-			n += probe_kinds[i]->list(probe_kinds[i], &arena, rest, verbose, stdout);
+			n += probe_kinds[i]->list(probe_kinds[i], a, rest, verbose, stdout);
+	return n;
+}
+
+int list_probes(const char *pattern, bool verbose, const char *btf)
+{
+	struct arena arena = { NULL };
+	uint32_t n;
+	bool types = pattern && list_types(&arena, btf, pattern, verbose, &n);
+
+	if (!types)
+		n = list_kinds(&arena, pattern, verbose);
 	arena_free(&arena);
-	if (n)
-		return 0;
-	fprintf(stderr, "xbt: error: no probe matches '%s'\n", pattern ? pattern : "*");
-	return 1;
+	if (!n)
+		fprintf(stderr, "xbt: error: no %s matches '%s'\n", types ? "type" : "probe",
+			pattern ? pattern : "*");
+	return !n || n == UINT32_MAX;
 }
 
 static void answer(const char *what, bool yes)

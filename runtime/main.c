@@ -339,7 +339,7 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	switch (o.action) {
 	case ACT_LIST:
-		return list_probes(o.pattern, o.verbose);
+		return list_probes(o.pattern, o.verbose, o.btf);
 	case ACT_INFO:
 		return show_info();
 	case ACT_BUILTINS:

@@ -34,7 +34,7 @@ static const struct {
 	{ OPT_BTF, "btf", "FILE", "take the kernel's types from FILE" },
 	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
-	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'" },
+	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'; or types: 'struct sock*'" },
 	{ 'd', NULL, "STAGE", "print what a stage of the compiler leaves (ast, types, plan, build, "
 			      "emit, all, ...), run nothing" },
 	{ OPT_UNSAFE, "unsafe", NULL, "allow what changes the system: system(), signal(), override(), ..." },

@@ -65,7 +65,10 @@ void loop_close(struct session *);
 
 /* ---- list.c ----------------------------------------------------------------------------- */
 
-int list_probes(const char *pattern, bool verbose);
+int list_probes(const char *pattern, bool verbose, const char *btf);
+/* list_types.c: false if the pattern is none of types. *n: how many there are; UINT32_MAX: the reason why
+ * that can't be known was printed. */
+bool list_types(struct arena *, const char *btf, const char *pattern, bool verbose, uint32_t *n);
 int show_info(void);
 
 #endif

@@ -25,7 +25,7 @@ struct cmacro {
 
 static bool have_btf(struct script *s)
 {
-	const char *path = s->btf_path ? s->btf_path : target_path(&s->work, "/sys/kernel/btf/vmlinux");
+	const char *path = s->btf_path ? s->btf_path : target_path(&s->work, BTF_FOLDER "/vmlinux");
 
 	return access(path, R_OK) == 0;
 }

@@ -12,9 +12,6 @@
  */
 #include "sema/ctype.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { NESTED = 64, FIELDS_MAX = 1 << 18 };
@@ -54,7 +51,7 @@ static void add_file(struct script *s, const char *path, const struct btf_file *
 static struct ctype_file *kernel(struct script *s)
 {
 	struct ctypes *c = &s->ctypes;
-	const char *path = s->btf_path ? s->btf_path : "/sys/kernel/btf/vmlinux";
+	const char *path = s->btf_path ? s->btf_path : BTF_FOLDER "/vmlinux";
 
 	if (!c->opened) {
 		c->opened = true;
@@ -70,29 +67,18 @@ const char *ctype_no_btf(struct script *s)
 	return kernel(s) ? NULL : s->ctypes.why;
 }
 
-static int no_dots(const struct dirent *d)
-{
-	return d->d_name[0] != '.' && strcmp(d->d_name, "vmlinux") != 0;
-}
-
 /* The modules', in order of their names; one that can't be read is left out. */
 static void open_modules(struct script *s)
 {
-	const char *folder = target_path(&s->work, "/sys/kernel/btf"), *why;
-	struct dirent **entry;
-	int n;
+	const char *folder = target_path(&s->work, BTF_FOLDER), *why, **name;
+	uint32_t n;
 
 	if (s->ctypes.modules || !kernel(s))
 		return;
 	s->ctypes.modules = true;
-	n = s->btf_path ? 0 : scandir(folder, &entry, no_dots, alphasort);
-	for (int i = 0; i < n; i++) {
-		add_file(s, arena_printf(&s->work, "%s/%s", folder, entry[i]->d_name),
-			 s->ctypes.files.v[0]->btf, &why);
-		free(entry[i]);
-	}
-	if (n >= 0 && !s->btf_path)
-		free(entry);
+	n = s->btf_path ? 0 : btf_modules(&s->work, &name);
+	for (uint32_t i = 0; i < n; i++)
+		add_file(s, arena_printf(&s->work, "%s/%s", folder, name[i]), s->ctypes.files.v[0]->btf, &why);
 }
 
 /* The file that has a record of that name and one of the kinds, and its id there; NULL: none. */

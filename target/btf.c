@@ -12,6 +12,7 @@
  * untrusted (--btf FILE): a record's members are within the file once btf_parse() has taken it; ids
  * and names in them may be anything, and are checked where they are followed.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -237,6 +238,27 @@ struct btf_file *btf_read(struct arena *a, const char *path, const struct btf_fi
 	bytes = read_bytes(a, fd, why);
 	close(fd);
 	return bytes.len ? btf_parse(a, bytes, base, why) : NULL;
+}
+
+static int is_module(const struct dirent *d)
+{
+	return d->d_name[0] != '.' && strcmp(d->d_name, "vmlinux") != 0;
+}
+
+uint32_t btf_modules(struct arena *a, const char ***names)
+{
+	struct dirent **entry;
+	int n = scandir(target_path(a, BTF_FOLDER), &entry, is_module, alphasort);
+
+	if (n < 0)
+		return 0;
+	*names = arena_alloc(a, ((size_t)n + 1) * sizeof **names);
+	for (int i = 0; i < n; i++) {
+		(*names)[i] = str_dup(a, str_of(entry[i]->d_name));
+		free(entry[i]);
+	}
+	free(entry);
+	return (uint32_t)n;
 }
 
 /* ---- looking up ------------------------------------------------------------------------- */

@@ -138,6 +138,9 @@ void usyms_find(struct usyms *, pid_t, uint64_t address, struct usym *);
 
 struct btf_file;
 
+#define BTF_FOLDER "/sys/kernel/btf"
+/* The names of the modules that have BTF, in order. */
+uint32_t btf_modules(struct arena *, const char ***names);
 /* Reads a file (the path as it is: target_path() is the caller's). `base`: what a module's BTF goes on
  * from; NULL: it stands alone. On failure NULL and *why, a clause. All lives in the arena. */
 struct btf_file *btf_read(struct arena *, const char *path, const struct btf_file *base, const char **why);
@@ -205,6 +208,13 @@ bool cpp_matches(struct arena *, struct str wanted, struct str symbol);
 const char *binary_find(struct arena *, struct str name);
 /* Each file whose code a process (pid <= 0: any process) has mapped, once. */
 void binaries_mapped(struct arena *, int pid, void (*visit)(void *ctx, const char *path), void *ctx);
+
+/* ---- btf_text.c: BTF as C ---------------------------------------------------------------- */
+
+/* "struct path { ... };", several lines */
+void btf_definition(struct arena *, const struct btf_file *, uint32_t id, FILE *);
+/* "const char *name" */
+const char *btf_declaration(struct arena *, const struct btf_file *, uint32_t id, struct str name);
 
 /* ---- constants.c: numbers that BTF has no names of --------------------------------------- */
 
