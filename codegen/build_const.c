@@ -58,14 +58,12 @@ ref build_probetype(struct build *b, struct node *n, struct place to)
 
 static uint64_t symbol_address(struct build *b, struct node *literal)
 {
-	struct ksyms *ksyms = ksyms_open();
 	struct str name;
 	uint64_t address;
 	bool found;
 
 	literal_text(b->s, literal, &name);
-	address = ksyms_address(ksyms, name, &found);
-	ksyms_close(ksyms);
+	address = ksyms_address(script_ksyms(b->s), name, &found);
 	return address;
 }
 

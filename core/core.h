@@ -53,9 +53,8 @@ int str_cmp(struct str, struct str);
 /* A NUL-terminated copy in the arena. */
 char *str_dup(struct arena *, struct str);
 uint64_t str_hash(struct str);
-/* How many edits (insert, delete, replace, swap of neighbours) lead from one to the other. */
-unsigned str_distance(struct str, struct str);
-/* The nearest of the candidates offered with str_near(); empty if none is near enough to be meant. */
+/* The nearest of the candidates offered with str_near(), by how many edits (insert, delete, replace,
+ * swap of neighbours) lead there; empty if none is near enough to be meant. */
 struct near {
 	struct str wanted, best;
 	unsigned distance;

@@ -64,8 +64,8 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Optimal string alignment, three rows at a time. */
-unsigned str_distance(struct str a, struct str b)
+/* Optimal string alignment, three rows at a time; anything above the limit if it must be above. */
+static unsigned distance_up_to(struct str a, struct str b, unsigned limit)
 {
 	unsigned row[3][NAME_MAX_COMPARED + 1];
 	unsigned *before = row[0], *above = row[1], *here = row[2];
@@ -75,7 +75,7 @@ unsigned str_distance(struct str a, struct str b)
 	for (unsigned j = 0; j <= b.len; j++)
 		above[j] = j;
 	for (unsigned i = 1; i <= a.len; i++) {
-		unsigned *spare = before;
+		unsigned *spare = before, least = i;
 
 		here[0] = i;
 		for (unsigned j = 1; j <= b.len; j++) {
@@ -85,7 +85,11 @@ unsigned str_distance(struct str a, struct str b)
 			if (i > 1 && j > 1 && a.s[i - 1] == b.s[j - 2] && a.s[i - 2] == b.s[j - 1] &&
 			    before[j - 2] + 1 < here[j])
 				here[j] = before[j - 2] + 1;
+			least = here[j] < least ? here[j] : least;
 		}
+		/* A swap looks back two rows: it may save one step. */
+		if (least > limit + 1)
+			return least;
 		before = above;
 		above = here;
 		here = spare;
@@ -93,12 +97,34 @@ unsigned str_distance(struct str a, struct str b)
 	return above[b.len];
 }
 
+/* Which characters occur, roughly. */
+static uint64_t characters(struct str s)
+{
+	uint64_t set = 0;
+
+	for (uint32_t i = 0; i < s.len; i++)
+		set |= 1ull << (s.s[i] & 63);
+	return set;
+}
+
+/* A lower bound of the distance, for all but a few of many candidates: each character that is missing
+ * costs a step, and so does each that there are more. */
+static unsigned least_distance(struct str a, struct str b)
+{
+	unsigned longer = a.len > b.len ? a.len - b.len : b.len - a.len;
+	unsigned missing = (unsigned)__builtin_popcountll(characters(a) & ~characters(b));
+
+	return longer > missing ? longer : missing;
+}
+
 void str_near(struct near *n, struct str candidate)
 {
 	/* A third of the name may be mistyped, one letter in any case. */
-	unsigned limit = n->wanted.len / 3 ? n->wanted.len / 3 : 1;
-	unsigned d = str_distance(n->wanted, candidate);
+	unsigned limit = n->wanted.len / 3 ? n->wanted.len / 3 : 1, d;
 
+	if (least_distance(n->wanted, candidate) > limit)
+		return;
+	d = distance_up_to(n->wanted, candidate, limit);
 	if (d <= limit && (!n->best.len || d < n->distance)) {
 		n->best = candidate;
 		n->distance = d;

@@ -105,13 +105,10 @@ void attach_near_function(struct script *s, const struct attach_point *ap, struc
 			  const char **hint)
 {
 	struct near near = { .wanted = function };
-	struct ksyms *k = ksyms_open();
-
-	ksyms_near(k, &near);
+	ksyms_near(script_ksyms(s), &near);
 	if (near.best.len)
 		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
 				     STR_ARG(near.best));
-	ksyms_close(k);
 }
 
 /* ---- attaching -------------------------------------------------------------------------- */

@@ -79,7 +79,7 @@ static void expand_fentry(struct script *s, struct attach_point *ap, const char 
 	if (*why)
 		return;
 	if (glob_has(module) || glob_has(ap->part[1])) {
-		if (!tracefs_functions(&s->arena, ap->part[1], add_function, &x))
+		if (!tracefs_functions(&s->arena, script_ksyms(s), ap->part[1], add_function, &x))
 			*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
 		return;
 	}
@@ -185,7 +185,7 @@ static uint32_t list_fentry(const struct probe_kind *kind, struct arena *a, stru
 	(void)verbose;
 	l.kernel = btf_read(a, target_path(a, "/sys/kernel/btf/vmlinux"), NULL, &why);
 	if (l.kernel)
-		tracefs_functions(a, STR("*"), list_one, &l);
+		tracefs_functions(a, NULL, STR("*"), list_one, &l);
 	return l.n;
 }
 

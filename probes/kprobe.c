@@ -167,11 +167,12 @@ static void expand_one(struct script *s, struct attach_point *ap, const char **w
 		       const char **hint)
 {
 	struct lookup l = { .arena = &s->arena, .module = ap->part[0], .function = ap->part[1] };
-	struct ksyms *k = ksyms_open();
+	bool plain = !ap->part[0].len && !ap->part[2].len;
 
-	if (!ksyms_each(k, look_at, &l)) {
+	/* Looking is enough for --check, and BTF is faster to ask. */
+	if ((s->check_only && plain && ctype_is_function(s, l.function)) ||
+	    !ksyms_each(script_ksyms(s), look_at, &l)) {
 		add_function(s, ap, l.function, str_is(l.module, "vmlinux") ? STR("") : l.module);
-		ksyms_close(k);
 		return;
 	}
 	for (uint32_t i = 0; i < l.found.n; i++)
@@ -179,7 +180,6 @@ static void expand_one(struct script *s, struct attach_point *ap, const char **w
 			add_symbol(s, ap, &l.found.v[i], l.found.n > 1);
 	for (uint32_t i = 0; i < l.fragments.n && !l.found.n; i++)
 		add_symbol(s, ap, &l.fragments.v[i], l.fragments.n > 1);
-	ksyms_close(k);
 	if (ap->targets.n)
 		tell_copies(s, ap);
 	else
@@ -225,6 +225,17 @@ static void add_match(void *ctx, const char *function, const char *module)
 	add_function(x->s, ap, str_of(function), str_of(module));
 }
 
+/* From BTF, for --check: it knows no modules. */
+static bool add_known(void *ctx, uint32_t id, struct str name)
+{
+	struct expansion *x = ctx;
+
+	(void)id;
+	if (glob_match(x->ap->part[1], name) && !is_dangerous(str_dup(&x->s->work, name)))
+		add_function(x->s, x->ap, name, STR(""));
+	return true;
+}
+
 static int by_name(const void *name, const void *target)
 {
 	const struct target *t = target;
@@ -252,15 +263,13 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 		expand_one(s, ap, why, hint);
 		return;
 	}
-	if (!tracefs_functions(&s->work, ap->part[1], add_match, &x))
+	if (s->check_only && !ap->part[0].len && ctype_each_function(s, add_known, &x) && ap->targets.n)
+		return;
+	if (!tracefs_functions(&s->work, script_ksyms(s), ap->part[1], add_match, &x))
 		*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
 	/* By address they can be probed all at once, whatever other symbols have their names. */
-	if (ap->targets.n > 1 || ap->kind->provides & HAS_RETVAL) {
-		struct ksyms *k = ksyms_open();
-
-		ksyms_each(k, fill_address, ap);
-		ksyms_close(k);
-	}
+	if (ap->targets.n > 1 || ap->kind->provides & HAS_RETVAL)
+		ksyms_each(script_ksyms(s), fill_address, ap);
 }
 
 /* ---- compiling: arguments --------------------------------------------------------------- */
@@ -396,7 +405,7 @@ static uint32_t list_functions(const struct probe_kind *kind, struct arena *a, s
 	struct listing l = { .arena = a, .pattern = pattern };
 
 	(void)verbose;
-	tracefs_functions(a, STR("*"), list_one, &l);
+	tracefs_functions(a, NULL, STR("*"), list_one, &l);
 	if (l.names.n)
 		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
 	for (uint32_t i = 0; i < l.names.n; i++)

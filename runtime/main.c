@@ -326,6 +326,8 @@ static int compile_and_run(const struct options *o)
 		status = run(image, o, out);
 	if (out && out != stdout)
 		fclose(out);
+	if (s.ksyms)
+		ksyms_close(s.ksyms);
 	arena_free(&s.work);
 	arena_free(&s.arena);
 	image_free(image);

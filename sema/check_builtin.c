@@ -73,7 +73,7 @@ static void check_histogram(struct checker *c, struct node *n)
 
 static void check_kaddr(struct checker *c, struct node *n)
 {
-	struct ksyms *ksyms = ksyms_open();
+	struct ksyms *ksyms = script_ksyms(c->s);
 	struct str name;
 	bool found = false;
 
@@ -81,7 +81,6 @@ static void check_kaddr(struct checker *c, struct node *n)
 	ksyms_address(ksyms, name, &found);
 	if (!found)
 		FAIL(c, n->call.args, "symbol", "the kernel has no symbol '%.*s'", STR_ARG(name));
-	ksyms_close(ksyms);
 }
 
 /* ---- at compile time -------------------------------------------------------------------- */

@@ -67,6 +67,22 @@ const char *ctype_no_btf(struct script *s)
 	return kernel(s) ? NULL : s->ctypes.why;
 }
 
+bool ctype_is_function(struct script *s, struct str name)
+{
+	struct ctype_file *f = kernel(s);
+
+	return f && btf_find(f->btf, name, 1 << BTF_KIND_FUNC);
+}
+
+bool ctype_each_function(struct script *s, bool (*visit)(void *, uint32_t, struct str), void *ctx)
+{
+	struct ctype_file *f = kernel(s);
+
+	if (f)
+		btf_each(f->btf, 1 << BTF_KIND_FUNC, visit, ctx);
+	return f != NULL;
+}
+
 /* The modules', in order of their names; one that can't be read is left out. */
 static void open_modules(struct script *s)
 {

@@ -10,6 +10,13 @@
 
 #include <string.h>
 
+struct ksyms *script_ksyms(struct script *s)
+{
+	if (!s->ksyms)
+		s->ksyms = ksyms_open();
+	return s->ksyms;
+}
+
 /* $1 in an attach point is the parameter's text. */
 static struct str substitute(struct script *s, struct str spec, struct span at)
 {

@@ -80,6 +80,10 @@ const struct type *ctype_typedef(struct script *, struct str name);
 const struct ctype_constant *ctype_constant(struct script *, struct str name);
 /* Why the kernel's types can't be had; NULL: they can. */
 const char *ctype_no_btf(struct script *);
+/* Does the kernel proper have a function of this name? False: it may have, BTF doesn't know. */
+bool ctype_is_function(struct script *, struct str name);
+/* All of them, until visit returns false. False: BTF can't be read. */
+bool ctype_each_function(struct script *, bool (*visit)(void *ctx, uint32_t, struct str name), void *ctx);
 /* A struct of the script's or the kernel's, with its fields; NULL: there is none. */
 const struct type *ctype_struct(struct script *, struct str name);
 /* The arguments of a kernel function (or module's) as BTF has them: a struct with a field for each, at
@@ -136,6 +140,7 @@ struct script {
 	struct node *items;      /* what else stands between them: macros, settings, map declarations */
 	VEC(struct probe *) probes;
 	uint32_t ntargets;       /* of all probes */
+	struct ksyms *ksyms;     /* script_ksyms() */
 	bool too_many;           /* more than config.max_probes: reported */
 	VEC(struct map *) maps;
 	struct table map_by_name;
@@ -157,6 +162,8 @@ void config_init(struct script *);
 /* What plan left: maps with their storage, probes with their targets. */
 void plan_dump(struct script *, FILE *);
 
+/* The kernel's symbols, for all who ask about them while compiling. */
+struct ksyms *script_ksyms(struct script *);
 /* The map of that name (with its @); made if it is new. */
 struct map *script_map(struct script *, struct str name, struct span at);
 

@@ -6,8 +6,9 @@
  *	ffffffffc0a01000 t ext4_readdir	[ext4]
  *
  * The kernel formats that file line by line while it is read (about 40 ms for all of it), so a
- * question about one name streams and stops at the answer, and only naming addresses builds an
- * index, when the first address is to be named. The index keeps addresses of all symbols, but the
+ * question about one name streams and stops at the answer; a second one keeps the text for all that
+ * follow. Only naming addresses builds an index, when the first address is to be named.
+ * The index keeps addresses of all symbols, but the
  * names of functions alone: the others are the fences that show where a function ends. Unprivileged
  * readers see zeros for addresses: the names can still be asked for, nothing can be named.
  */
@@ -29,6 +30,9 @@ struct ksyms {
 	bool indexed;
 	VEC(struct entry) entries;
 	VEC(char) names;
+	uint32_t scans; /* how often the file was read */
+	bool whole;     /* all of its text is kept */
+	VEC(char) text;
 	struct lines lines;
 };
 
@@ -86,14 +90,54 @@ bool ksym_is_function(const struct ksym *sym)
 	return sym->type == 'T' || sym->type == 't' || sym->type == 'W' || sym->type == 'w';
 }
 
+static void keep_line(struct ksyms *k, struct str line)
+{
+	while (k->text.n + line.len + 1 > k->text.cap)
+		k->text.v = vec_grow(&k->arena, k->text.v, 1, k->text.cap, &k->text.cap);
+	memcpy(k->text.v + k->text.n, line.s, line.len);
+	k->text.v[k->text.n + line.len] = '\n';
+	k->text.n += line.len + 1;
+}
+
+/* All of the file into memory. */
+static bool keep_text(struct ksyms *k)
+{
+	struct str line;
+
+	while (lines_next(&k->lines, &line))
+		keep_line(k, line);
+	k->whole = !k->lines.failed;
+	return k->whole;
+}
+
+static bool each_kept(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+{
+	struct ksym sym;
+
+	for (uint32_t beg = 0, end; beg < k->text.n; beg = end + 1) {
+		const char *newline = memchr(k->text.v + beg, '\n', k->text.n - beg);
+
+		end = (uint32_t)(newline - k->text.v);
+		if (parse_line((struct str){ k->text.v + beg, end - beg }, &sym) && !visit(ctx, &sym))
+			break;
+	}
+	return k->text.n != 0;
+}
+
 bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
 {
 	struct ksym sym;
 	struct str line;
 	bool any = false;
 
+	if (k->whole)
+		return each_kept(k, visit, ctx);
 	if (!lines_open(&k->lines, &k->arena, "/proc/kallsyms"))
 		return false;
+	if (k->scans++ && keep_text(k)) {
+		lines_close(&k->lines);
+		return each_kept(k, visit, ctx);
+	}
 	while (lines_next(&k->lines, &line)) {
 		if (!parse_line(line, &sym))
 			continue;

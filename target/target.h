@@ -67,13 +67,15 @@ bool tracefs_parse(struct arena *, struct str text, struct tracefs_event *);
 bool tracefs_event(struct arena *, const char *category, const char *event, struct tracefs_event *);
 /* The id alone, from the small `id` file. -1 if there is no such event. */
 int64_t tracefs_event_id(struct arena *, const char *category, const char *event);
+struct ksyms;
+
 /* Calls visit for each category:event that matches both patterns, in sorted order. Returns how many. */
 uint32_t tracefs_each(struct arena *, struct str category, struct str event,
 		      void (*visit)(void *ctx, const char *category, const char *event), void *ctx);
 /* The same for the functions that kprobes take: available_filter_functions if it can be read, else
  * kallsyms' text symbols. Module functions come with their module's name, others with "". Each pair
- * once, sorted by function, then module. False: neither file can be read. */
-bool tracefs_functions(struct arena *, struct str pattern,
+ * once, sorted by function, then module. False: neither file can be read. Symbols NULL: its own. */
+bool tracefs_functions(struct arena *, struct ksyms *, struct str pattern,
 		       void (*visit)(void *ctx, const char *function, const char *module), void *ctx);
 
 /* ---- ksyms.c: /proc/kallsyms, read once when first asked -------------------------------- */

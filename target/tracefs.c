@@ -397,12 +397,13 @@ static bool keep_symbol(void *ctx, const struct ksym *sym)
 	return true;
 }
 
-static bool read_symbols(struct functions *f)
+static bool each_symbol(struct ksyms *k, struct functions *f)
 {
-	struct ksyms *k = ksyms_open();
-	bool readable = ksyms_each(k, keep_symbol, f);
+	struct ksyms *own = k ? NULL : ksyms_open();
+	bool readable = ksyms_each(k ? k : own, keep_symbol, f);
 
-	ksyms_close(k);
+	if (own)
+		ksyms_close(own);
 	return readable;
 }
 
@@ -414,14 +415,14 @@ static int by_function(const void *x, const void *y)
 	return order ? order : str_cmp(a->module, b->module);
 }
 
-bool tracefs_functions(struct arena *a, struct str pattern,
+bool tracefs_functions(struct arena *a, struct ksyms *k, struct str pattern,
 		       void (*visit)(void *ctx, const char *function, const char *module), void *ctx)
 {
 	struct functions f = { .arena = a, .pattern = pattern };
 
 	if (!read_filter_functions(&f, places[0]) && !read_filter_functions(&f, places[1])) {
 		f.list.n = 0; /* a read that broke off is not a list */
-		if (!read_symbols(&f))
+		if (!each_symbol(k, &f))
 			return false;
 	}
 	if (f.list.n)
