@@ -72,6 +72,7 @@ SRC = \
 	codegen/build_memory.c \
 	codegen/build_stack.c \
 	codegen/build_text.c \
+	codegen/build_target.c \
 	codegen/build_value.c \
 	codegen/disasm.c \
 	codegen/emit.c \

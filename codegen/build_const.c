@@ -41,13 +41,6 @@ ref build_getopt(struct build *b, struct node *n, struct place to)
 	return 0;
 }
 
-ref build_probe(struct build *b, struct node *n, struct place to)
-{
-	(void)n;
-	build_literal(b, to, str_of(b->target->text));
-	return 0;
-}
-
 ref build_probetype(struct build *b, struct node *n, struct place to)
 {
 	(void)n;

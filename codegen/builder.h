@@ -37,6 +37,8 @@ struct build {
 	struct probe *p;
 	const struct attach_point *ap;
 	struct target *target;   /* the only one, or the first of many that are alike */
+	bool by_cookie;          /* what differs between targets is looked up */
+	uint32_t facts[TARGET_FACTS]; /* where: maps, 0: not used yet */
 	uint32_t prog;           /* index of the program: its entry in the scratch map */
 	ref ctx, scratch;
 	ref *vars;               /* the value of each variable now; of strings and such: the address */

@@ -192,12 +192,27 @@ static void *keep(struct script *s, const void *from, size_t size)
 	return size ? memcpy(arena_alloc(&s->arena, size), from, size) : NULL;
 }
 
+/* Since 5.15 perf's links carry a number that the program can ask for. Not from within the body of a for
+ * loop: that is another function, without the context. */
+static bool can_look_up(struct script *s, const struct probe *p, const struct attach_point *ap)
+{
+	enum { LINUX_5_15 = 5 << 16 | 15 << 8 };
+	struct features f;
+	bool loops = false;
+
+	if (!p->named || p->per_target || !ap->kind->cookies || ap->targets.n < 2)
+		return false;
+	features_read(&s->work, &f);
+	find_for(p->node, &loops);
+	return f.release >= LINUX_5_15 && !loops;
+}
+
 static bool make_program(struct script *s, struct image *image, struct probe *p,
 			 struct attach_point *ap, struct target *targets, uint32_t n,
 			 const struct dumps *d)
 {
 	struct build b = { .s = s, .nesting = 1, .image = image, .p = p, .ap = ap, .target = targets,
-			   .prog = image->progs.n };
+			   .prog = image->progs.n, .by_cookie = n > 1 && can_look_up(s, p, ap) };
 	struct fn *f = build_program(&b, program_name(s, targets));
 	uint32_t *callbacks = arena_alloc(&s->arena, (f->callbacks.n + 1) * sizeof *callbacks);
 	struct prog *prog;
@@ -208,6 +223,7 @@ static bool make_program(struct script *s, struct image *image, struct probe *p,
 	prog = vec_push(&s->arena, &image->progs);
 	*prog = (struct prog){
 		.name = f->name, .kind = ap->kind, .probe = p->index, .targets = targets, .ntargets = n,
+		.cookies = b.by_cookie,
 		.insns = keep(s, f->insns.v, f->insns.n * sizeof *f->insns.v), .ninsns = f->insns.n,
 		.relocs = keep(s, f->relocs.v, f->relocs.n * sizeof *f->relocs.v), .nrelocs = f->relocs.n,
 		.callbacks = callbacks, .ncallbacks = f->callbacks.n,
@@ -222,7 +238,8 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 		struct attach_point *ap = &p->points.v[i];
 
 		image->has_timers_or_probes |= !ap->kind->once;
-		if (!p->per_target && !ap->kind->single && ap->targets.n) {
+		if (ap->targets.n && (can_look_up(s, p, ap) ||
+				      (!p->per_target && !p->named && !ap->kind->single))) {
 			if (!make_program(s, image, p, ap, ap->targets.v, ap->targets.n, d))
 				return false;
 			continue;

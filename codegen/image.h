@@ -30,6 +30,9 @@ struct image_map {
 	enum bpf_map_type type;
 	uint32_t key_size, value_size, max_entries, flags;
 	const struct map *map; /* NULL: xbt's own */
+	/* One element for each target of a program: what differs between them. */
+	const struct target *targets;
+	enum target_fact { FACT_TEXT, FACT_NAME, FACT_ADDRESS, TARGET_FACTS } fact;
 };
 
 /* A 16-byte load (ld_imm64) that the loader completes. */
@@ -46,6 +49,7 @@ struct prog {
 	uint32_t probe;           /* which of the script's probes it belongs to */
 	struct target *targets;   /* what it is attached to, each */
 	uint32_t ntargets;
+	bool cookies;             /* it asks the kernel which of its targets it is at: their index */
 	struct bpf_insn *insns;
 	uint32_t ninsns;
 	struct reloc *relocs;

@@ -3,6 +3,7 @@
  * What the probe kinds share: the table of kinds, and the making of targets.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -106,7 +107,7 @@ void attach_near_function(struct script *s, const struct attach_point *ap, struc
 {
 	struct near near = { .wanted = function };
 	ksyms_near(script_ksyms(s), &near);
-	if (near.best.len)
+	if (near.best.len && !str_eq(near.best, function))
 		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
 				     STR_ARG(near.best));
 }
@@ -126,6 +127,15 @@ const char *attach_reason(int error)
 	default:
 		return NULL;
 	}
+}
+
+bool attach_interrupted(void)
+{
+	sigset_t waiting;
+
+	return !sigpending(&waiting) && (sigismember(&waiting, SIGINT) == 1 ||
+					 sigismember(&waiting, SIGTERM) == 1 ||
+					 sigismember(&waiting, SIGHUP) == 1);
 }
 
 void attach_keep(struct links *links, int fd, const struct prog *prog, const struct target *t)

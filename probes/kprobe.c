@@ -152,10 +152,14 @@ static void add_symbol(struct script *s, struct attach_point *ap, const struct k
 /* Says what a name stands for if that is not just the function. */
 static void tell_copies(struct script *s, const struct attach_point *ap)
 {
-	char *names = arena_printf(&s->work, "%s", ap->targets.v[0].name);
+	char *names = arena_printf(&s->work, "%u functions of that name", ap->targets.n);
+	bool alike = ap->targets.n > 1;
 
-	for (uint32_t i = 1; i < ap->targets.n; i++)
-		names = arena_printf(&s->work, "%s, %s", names, ap->targets.v[i].name);
+	for (uint32_t i = 0; i < ap->targets.n; i++)
+		alike &= str_is(ap->part[1], ap->targets.v[i].name);
+	for (uint32_t i = 0; i < ap->targets.n && !alike; i++)
+		names = i ? arena_printf(&s->work, "%s, %s", names, ap->targets.v[i].name)
+			  : arena_printf(&s->work, "%s", ap->targets.v[i].name);
 	if (ap->targets.n > 1 || !str_is(ap->part[1], ap->targets.v[0].name))
 		diag_warn(&s->diag, ap->at, "copies", "in this kernel '%.*s' means %s",
 			  STR_ARG(ap->part[1]), names);
@@ -418,6 +422,7 @@ const struct probe_kind probe_kprobe = {
 	.alias = "k",
 	.form = "kprobe:FUNCTION, kprobe:MODULE:FUNCTION or kprobe:FUNCTION+OFFSET",
 	.type = BPF_PROG_TYPE_KPROBE,
+	.cookies = true,
 	.provides = HAS_ARGN | HAS_FUNC | HAS_ARGS,
 	.parse = parse_kprobe,
 	.expand = expand_kprobe,
@@ -435,6 +440,7 @@ const struct probe_kind probe_kretprobe = {
 	.alias = "kr",
 	.form = "kretprobe:FUNCTION or kretprobe:MODULE:FUNCTION",
 	.type = BPF_PROG_TYPE_KPROBE,
+	.cookies = true,
 	.provides = HAS_RETVAL | HAS_FUNC,
 	.differs = HAS_FUNC,
 	.parse = parse_kprobe,

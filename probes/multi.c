@@ -102,67 +102,80 @@ int multi_prepare(const struct prog *prog, struct links *links, struct loading *
 
 /* ---- attaching -------------------------------------------------------------------------- */
 
-/* Addresses if all are known: one name may stand for several functions. */
-static int attach_kprobes(int prog_fd, const struct prog *prog, struct links *links)
-{
-	uint64_t *words = arena_alloc(links->arena, prog->ntargets * sizeof *words);
-	bool by_address = true;
-	struct link_attr attr = { .prog_fd = (uint32_t)prog_fd, .attach_type = KPROBE_MULTI };
+/* The targets of one program, and room for what is said of each. */
+struct range {
+	const struct prog *prog;
+	struct links *links;
+	int prog_fd;
+	uint64_t *words, *semaphores, *cookies;
+};
 
-	for (uint32_t i = 0; i < prog->ntargets; i++) {
-		by_address &= prog->targets[i].address != 0;
-		if (prog->targets[i].number)
-			return -EINVAL; /* no offsets */
-	}
-	for (uint32_t i = 0; i < prog->ntargets; i++)
-		words[i] = by_address ? prog->targets[i].address : (uintptr_t)prog->targets[i].name;
-	attr.kprobe.count = prog->ntargets;
-	attr.kprobe.flags = prog->kind->provides & HAS_RETVAL ? AT_RETURN : 0;
-	*(by_address ? &attr.kprobe.addresses : &attr.kprobe.symbols) = (uintptr_t)words;
-	return create(&attr);
-}
-
-/* Some targets of one file. */
-static int attach_uprobes(int prog_fd, const struct prog *prog, const struct target *t, uint32_t n,
-			  struct links *links)
+/* By name the kernel finds the one of several symbols that can be traced; where it is others that are
+ * meant, addresses tell them apart. */
+static int attach_kprobes(const struct range *r, uint32_t first, uint32_t n)
 {
-	uint64_t *offsets = arena_alloc(links->arena, 2 * n * sizeof *offsets), *semaphores = offsets + n;
-	struct link_attr attr = { .prog_fd = (uint32_t)prog_fd, .attach_type = UPROBE_MULTI };
+	const struct target *t = r->prog->targets + first;
+	bool by_address = t->by_address;
+	struct link_attr attr = { .prog_fd = (uint32_t)r->prog_fd, .attach_type = KPROBE_MULTI };
 
 	for (uint32_t i = 0; i < n; i++) {
-		offsets[i] = t[i].number;
-		semaphores[i] = t[i].semaphore;
+		if (t[i].number || t[i].by_address != by_address)
+			return -1; /* no offsets */
+		r->words[i] = by_address ? t[i].address : (uintptr_t)t[i].name;
 	}
-	attr.uprobe.path = (uintptr_t)t->group;
-	attr.uprobe.offsets = (uintptr_t)offsets;
-	attr.uprobe.semaphores = (uintptr_t)semaphores;
-	attr.uprobe.count = n;
-	attr.uprobe.flags = prog->kind->provides & HAS_RETVAL ? AT_RETURN : 0;
+	attr.kprobe.count = n;
+	attr.kprobe.flags = r->prog->kind->provides & HAS_RETVAL ? AT_RETURN : 0;
+	attr.kprobe.cookies = (uintptr_t)(r->cookies + first);
+	*(by_address ? &attr.kprobe.addresses : &attr.kprobe.symbols) = (uintptr_t)r->words;
 	return create(&attr);
 }
 
-int multi_attach(int prog_fd, const struct prog *prog, struct links *links)
+/* Of one file. */
+static int attach_uprobes(const struct range *r, uint32_t first, uint32_t n)
 {
-	bool user = prog->kind->provides & IS_USER;
-	uint32_t before = links->list.n, n;
+	const struct target *t = r->prog->targets + first;
+	struct link_attr attr = { .prog_fd = (uint32_t)r->prog_fd, .attach_type = UPROBE_MULTI };
 
-	if (!can_link(links, user))
-		return -EOPNOTSUPP;
-	for (uint32_t i = 0; i < prog->ntargets; i += n) {
-		const struct target *t = &prog->targets[i];
-		int fd;
-
-		for (n = 1; user && i + n < prog->ntargets && !strcmp(t[n].group, t->group);)
-			n++;
-		if (!user)
-			n = prog->ntargets;
-		fd = user ? attach_uprobes(prog_fd, prog, t, n, links)
-			  : attach_kprobes(prog_fd, prog, links);
-		if (fd < 0) {
-			attach_undo(links, before);
-			return -EINVAL;
-		}
-		attach_keep(links, fd, prog, t);
+	for (uint32_t i = 0; i < n; i++) {
+		if (strcmp(t[i].group, t->group) != 0)
+			return -1;
+		r->words[i] = t[i].number;
+		r->semaphores[i] = t[i].semaphore;
 	}
-	return 0;
+	attr.uprobe.path = (uintptr_t)t->group;
+	attr.uprobe.offsets = (uintptr_t)r->words;
+	attr.uprobe.semaphores = (uintptr_t)r->semaphores;
+	attr.uprobe.cookies = (uintptr_t)(r->cookies + first);
+	attr.uprobe.count = n;
+	attr.uprobe.flags = r->prog->kind->provides & HAS_RETVAL ? AT_RETURN : 0;
+	return create(&attr);
+}
+
+/* One that can't be attached spoils the link of all: halves are tried until it stands alone. */
+static void attach_range(const struct range *r, uint32_t first, uint32_t n, bool *attached)
+{
+	int fd = r->prog->kind->provides & IS_USER ? attach_uprobes(r, first, n)
+						   : attach_kprobes(r, first, n);
+
+	if (fd >= 0) {
+		attach_keep(r->links, fd, r->prog, &r->prog->targets[first]);
+		memset(attached + first, true, n * sizeof *attached);
+	} else if (n > 1 && !attach_interrupted()) {
+		attach_range(r, first, n / 2, attached);
+		attach_range(r, first + n / 2, n - n / 2, attached);
+	}
+}
+
+void multi_attach(int prog_fd, const struct prog *prog, struct links *links, bool *attached)
+{
+	struct range r = { .prog = prog, .links = links, .prog_fd = prog_fd };
+
+	if (!can_link(links, prog->kind->provides & IS_USER))
+		return;
+	r.words = arena_alloc(links->arena, 3 * prog->ntargets * sizeof *r.words);
+	r.semaphores = r.words + prog->ntargets;
+	r.cookies = r.semaphores + prog->ntargets;
+	for (uint32_t i = 0; i < prog->ntargets; i++)
+		r.cookies[i] = i;
+	attach_range(&r, 0, prog->ntargets, attached);
 }

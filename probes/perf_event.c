@@ -33,10 +33,14 @@ static int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu)
 
 /* The descriptor that now holds both, or -1. What the ioctl says is the better reason: the link
  * call fails on old kernels whatever the program. */
-static int bind_program(int perf_fd, int prog_fd)
+static int bind_program(int perf_fd, int prog_fd, const struct prog *prog, const struct target *t)
 {
-	int fd = bpf_link_create(prog_fd, perf_fd, BPF_PERF_EVENT, NULL);
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .perf_event.bpf_cookie = (uint64_t)(t - prog->targets));
+	int fd = bpf_link_create(prog_fd, perf_fd, BPF_PERF_EVENT, prog->cookies ? &opts : NULL);
 
+	if (fd < 0 && prog->cookies)
+		return -1;
 	if (fd < 0 && ioctl(perf_fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0)
 		return -1;
 	if (ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {
@@ -71,7 +75,7 @@ int attach_perf(struct perf_event_attr *attr, pid_t pid, int cpu, int prog_fd,
 		links->why = attach_reason(error);
 		return -error;
 	}
-	fd = bind_program(perf_fd, prog_fd);
+	fd = bind_program(perf_fd, prog_fd, prog, t);
 	error = errno;
 	if (fd != perf_fd)
 		close(perf_fd);

@@ -90,6 +90,7 @@ struct probe_kind {
 	const char *form;        /* what a whole attach point looks like, for errors: "kprobe:FUNCTION" */
 	enum bpf_prog_type type;
 	uint32_t provides;       /* enum provides */
+	bool cookies;            /* its links can carry one */
 	uint32_t differs;        /* which of what it provides differ from target to target */
 	bool once;               /* runs once: there is nothing to wait for */
 	bool single;             /* a program has one target */
@@ -109,8 +110,8 @@ struct probe_kind {
 	void (*begin)(struct build *, const struct target *);
 	/* What the program must be loaded with; 0, or -errno (and links->why). NULL: nothing. */
 	int (*prepare)(const struct prog *, struct links *, struct loading *);
-	/* Attaches to all targets at once; -errno: nothing is attached, and each may be tried alone. */
-	int (*attach_all)(int prog_fd, const struct prog *, struct links *);
+	/* Attaches to as many targets at once as can be, and tells which; the others may be tried alone. */
+	void (*attach_all)(int prog_fd, const struct prog *, struct links *, bool *attached);
 	/* Attaches a loaded program: 0 and new links, or -errno (and links->why). */
 	int (*attach)(int prog_fd, const struct prog *, const struct target *, struct links *);
 	/* Lists "kind:..." names that match the pattern (after the kind's name), with arguments if
@@ -146,6 +147,8 @@ void attach_near_function(struct script *, const struct attach_point *, struct s
 			  const char **hint);
 /* What errors mean that are the same with all kinds; NULL: nothing special. */
 const char *attach_reason(int error);
+/* Does a signal wait that ends xbt? */
+bool attach_interrupted(void);
 /* One more link. */
 void attach_keep(struct links *, int fd, const struct prog *, const struct target *);
 /* Takes back the links made since there were n. */
@@ -171,7 +174,7 @@ int first_cpu(struct arena *);
 
 /* prepare() and attach_all() of kinds whose programs may be put on many functions at once. */
 int multi_prepare(const struct prog *, struct links *, struct loading *);
-int multi_attach(int prog_fd, const struct prog *, struct links *);
+void multi_attach(int prog_fd, const struct prog *, struct links *, bool *attached);
 
 /* ---- btf_target.c: for probes/ only ----------------------------------------------------- */
 

@@ -410,6 +410,7 @@ const struct probe_kind probe_tracepoint = {
 	.alias = "t",
 	.form = "tracepoint:CATEGORY:EVENT",
 	.type = BPF_PROG_TYPE_TRACEPOINT,
+	.cookies = true,
 	.provides = HAS_ARGS,
 	.parse = parse_tracepoint,
 	.expand = expand_tracepoint,

@@ -426,6 +426,7 @@ const struct probe_kind probe_uprobe = {
 	.form = "uprobe:FILE:FUNCTION, uprobe:FILE:FUNCTION+OFFSET, uprobe:FILE:ADDRESS or "
 		"uprobe:FILE:cpp:\"C++ FUNCTION\"",
 	.type = BPF_PROG_TYPE_KPROBE,
+	.cookies = true,
 	.provides = HAS_ARGN | HAS_FUNC | IS_USER,
 	.differs = HAS_FUNC,
 	.parse = parse_uprobe,
@@ -443,6 +444,7 @@ const struct probe_kind probe_uretprobe = {
 	.alias = "ur",
 	.form = "uretprobe:FILE:FUNCTION or uretprobe:FILE:cpp:\"C++ FUNCTION\"",
 	.type = BPF_PROG_TYPE_KPROBE,
+	.cookies = true,
 	.provides = HAS_RETVAL | HAS_FUNC | IS_USER,
 	.differs = HAS_FUNC,
 	.parse = parse_uprobe,

@@ -317,6 +317,7 @@ const struct probe_kind probe_usdt = {
 	.alias = "U",
 	.form = "usdt:FILE:PROVIDER:NAME or usdt:FILE:NAME",
 	.type = BPF_PROG_TYPE_KPROBE,
+	.cookies = true,
 	.provides = HAS_ARGN | HAS_FUNC | IS_USER,
 	.differs = HAS_ARGN | HAS_FUNC,
 	.parse = parse_usdt,

@@ -75,15 +75,6 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static bool interrupted(void)
-{
-	sigset_t waiting;
-
-	return !sigpending(&waiting) && (sigismember(&waiting, SIGINT) == 1 ||
-					 sigismember(&waiting, SIGTERM) == 1 ||
-					 sigismember(&waiting, SIGHUP) == 1);
-}
-
 static void show_progress(struct attaching *a)
 {
 	if (!isatty(STDERR_FILENO) || time(NULL) - a->start <= 1)
@@ -121,11 +112,12 @@ static void attach_program(struct attaching *a, uint32_t index)
 {
 	struct loaded *l = a->l;
 	const struct prog *p = &l->session->image->progs.v[index];
-	bool all = p->ntargets > 1 && p->kind->attach_all && l->prog_fds[index] >= 0 &&
-		   !p->kind->attach_all(l->prog_fds[index], p, &l->links);
+	bool *attached = arena_alloc(l->links.arena, p->ntargets * sizeof *attached);
 
-	for (uint32_t k = 0; k < p->ntargets && !interrupted(); k++, a->tried++) {
-		if (all)
+	if (p->ntargets > 1 && p->kind->attach_all && l->prog_fds[index] >= 0)
+		p->kind->attach_all(l->prog_fds[index], p, &l->links, attached);
+	for (uint32_t k = 0; k < p->ntargets && !attach_interrupted(); k++, a->tried++) {
+		if (attached[k])
 			count_target(a, p, &p->targets[k]);
 		else
 			attach_target_alone(a, index, &p->targets[k]);
@@ -141,11 +133,11 @@ static bool attach_programs(struct attaching *a)
 	for (uint32_t i = 0; i < image->progs.n; i++)
 		a->all += image->progs.v[i].ntargets;
 	raise_limit();
-	for (uint32_t i = 0; i < image->progs.n && !interrupted(); i++)
+	for (uint32_t i = 0; i < image->progs.n && !attach_interrupted(); i++)
 		attach_program(a, i);
 	if (a->shown)
 		fputs("\r\033[K", stderr);
-	if (!interrupted())
+	if (!attach_interrupted())
 		return true;
 	fprintf(stderr, "xbt: interrupted while attaching\n");
 	return false;
@@ -230,7 +222,7 @@ static bool run_iterator(struct loaded *l, int fd)
 	}
 	while (!waitpid(reader, NULL, WNOHANG)) {
 		loop_drain(l->session);
-		if (interrupted())
+		if (attach_interrupted())
 			kill(reader, SIGKILL);
 		nanosleep(&pause, NULL);
 	}

@@ -71,6 +71,25 @@ static uint32_t map_entries(const struct image_map *m, uint32_t index, uint32_t 
 	return index == IMAGE_STACKS && !(flags & BPF_F_NO_PREALLOC) ? m->max_entries / 8 : m->max_entries;
 }
 
+/* What programs ask about their targets. */
+static bool fill_facts(struct loaded *l, const struct image_map *m, int fd)
+{
+	char *value = arena_alloc(l->links.arena, m->value_size + 1);
+
+	for (uint32_t i = 0; m->targets && i < m->max_entries; i++) {
+		const struct target *t = &m->targets[i];
+
+		memset(value, 0, m->value_size);
+		if (m->fact == FACT_ADDRESS)
+			memcpy(value, &t->address, sizeof t->address);
+		else
+			snprintf(value, m->value_size, "%s", m->fact == FACT_TEXT ? t->text : t->name);
+		if (bpf_map_update_elem(fd, &i, value, BPF_ANY) < 0)
+			return refuse(l, "can't fill map", m->name, errno);
+	}
+	return true;
+}
+
 static bool create_map(struct loaded *l, uint32_t index)
 {
 	const struct image_map *m = &l->session->image->maps.v[index];
@@ -87,7 +106,7 @@ static bool create_map(struct loaded *l, uint32_t index)
 	if (fd < 0)
 		return refuse(l, "can't create map", m->name, errno);
 	l->session->map_fds[index] = fd;
-	return fill_map(l, m->map, fd);
+	return fill_map(l, m->map, fd) && fill_facts(l, m, fd);
 }
 
 /* xbt's own maps are made only if a program uses them. */

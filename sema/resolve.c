@@ -65,15 +65,19 @@ static bool resolve_constant(struct names *c, struct node *n)
 	return true;
 }
 
-/* Is it another value, or elsewhere, in each target? */
-static bool differs(const struct probe *p, enum builtin_id id)
+static bool differs(const struct probe *p, uint32_t what)
 {
-	uint32_t what = id == B_argn ? HAS_ARGN : id == B_func ? HAS_FUNC : 0;
-
 	for (uint32_t i = 0; i < p->points.n; i++)
 		if (p->points.v[i].kind->differs & what)
 			return true;
-	return id == B_probe || id == B_args;
+	return false;
+}
+
+/* What is another value, or elsewhere, in each target? */
+static void note_differing(struct probe *p, enum builtin_id id)
+{
+	p->per_target |= id == B_args || (id == B_argn && differs(p, HAS_ARGN));
+	p->named |= id == B_probe || (id == B_func && differs(p, HAS_FUNC));
 }
 
 enum { EXPANSIONS_NESTED = 32, EXPANSIONS_MAX = 100000 };
@@ -126,7 +130,7 @@ static void resolve_name(struct names *c, struct node *n)
 		diag_hint(&c->s->diag, e, "call it: %s(%s)", n->name.fn->name, n->name.fn->params);
 		n->name.fn = NULL;
 	} else {
-		c->p->per_target |= differs(c->p, n->name.fn->id);
+		note_differing(c->p, n->name.fn->id);
 	}
 }
 

@@ -114,6 +114,7 @@ struct probe {
 	uint32_t provides;       /* what all its attach points provide */
 	VEC(struct var *) vars;
 	bool per_target;         /* uses what differs between targets: one program for each */
+	bool named;              /* the same, but only their names: these can be looked up */
 };
 
 struct script {
