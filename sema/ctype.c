@@ -271,7 +271,7 @@ static const struct type *from_btf(struct script *s, struct ctype_file *f, uint3
 {
 	const struct type *made;
 
-	if (!id || nested > NESTED)
+	if (btf_record_kind(btf_record(f->btf, id)) == BTF_KIND_UNKN || nested > NESTED)
 		return &type_void;
 	f = owner(s, f, id);
 	if (id >= f->ntypes) {
