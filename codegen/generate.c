@@ -98,6 +98,9 @@ static void build_body(struct build *b)
 	build_finish(b);
 }
 
+/* Most kernels have no larger values in per-CPU maps. */
+enum { PER_CPU_MAX = 32768 };
+
 /* The entry block is written last, when it is known what the function needs. */
 uint32_t function_begin(struct build *b)
 {
@@ -122,6 +125,10 @@ void function_end(struct build *b, uint32_t start)
 		ir_jump(f, start);
 		return;
 	}
+	if (b->scratch_most > PER_CPU_MAX)
+		f->failure = arena_printf(f->arena, "the values of one statement take %u bytes, and %d are there; "
+					  "a struct's fields, or shorter strings, may do", b->scratch_most,
+					  PER_CPU_MAX);
 	if (scratch->value_size < b->scratch_most)
 		scratch->value_size = b->scratch_most;
 	none = ir_block(f);

@@ -11,6 +11,7 @@
 struct lexer {
 	struct arena *arena;
 	struct diag *diag;
+	struct str text; /* all of it */
 	uint32_t offset; /* of the next byte */
 	int braces;      /* how deep in { }: 0 is where attach points stand */
 	bool declares;   /* a map is being declared: let @m = hash(10) */

@@ -336,7 +336,7 @@ static void yyerror(struct span *at, void *scanner, struct parser *p, const char
 
 void parse_program(struct parser *p)
 {
-	struct lexer lexer = { .arena = p->arena, .diag = p->diag };
+	struct lexer lexer = { .arena = p->arena, .diag = p->diag, .text = p->text };
 	void *scanner;
 
 	if (yylex_init_extra(&lexer, &scanner))

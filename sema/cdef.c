@@ -54,7 +54,10 @@ bool cdef_attributes(struct creader *c)
 	return packed;
 }
 
-static const struct type *declarator(struct creader *c, const struct type *t, struct str *name);
+enum { PARENTHESES = 12 };
+
+static const struct type *declarator(struct creader *c, const struct type *t, struct str *name,
+				     unsigned depth);
 
 /* What follows a name: a function's parameters (which are of no interest) or an array's length. */
 static const struct type *suffix(struct creader *c, const struct type *t)
@@ -66,7 +69,8 @@ static const struct type *suffix(struct creader *c, const struct type *t)
 }
 
 /* (*name)(int): what is inside applies to what stands behind it, so it is read twice. */
-static const struct type *nested_declarator(struct creader *c, const struct type *t, struct str *name)
+static const struct type *nested_declarator(struct creader *c, const struct type *t, struct str *name,
+					    unsigned depth)
 {
 	struct creader inside = *c, behind;
 
@@ -77,31 +81,26 @@ static const struct type *nested_declarator(struct creader *c, const struct type
 	behind = *c;
 	*c = inside;
 	cread_next(c);
-	t = declarator(c, t, name);
+	t = declarator(c, t, name, depth + 1);
 	if (c->failed)
 		return NULL;
 	*c = behind;
 	return t;
 }
 
-static const struct type *declarator(struct creader *c, const struct type *t, struct str *name)
+static const struct type *declarator(struct creader *c, const struct type *t, struct str *name,
+				     unsigned depth)
 {
 	t = cdecl_stars(c, t);
-	if (++c->nested > 16) {
-		cread_fail(c, "nested too deep");
-		return NULL;
+	if (cread_is(c, "(") && depth == PARENTHESES)
+		cread_fail(c, "more than %d parentheses around a name", PARENTHESES);
+	else if (cread_is(c, "("))
+		return nested_declarator(c, t, name, depth);
+	if (c->token.kind == C_NAME) {
+		*name = c->token.text;
+		cread_next(c);
 	}
-	if (cread_is(c, "(")) {
-		t = nested_declarator(c, t, name);
-	} else {
-		if (c->token.kind == C_NAME) {
-			*name = c->token.text;
-			cread_next(c);
-		}
-		t = suffix(c, t);
-	}
-	c->nested--;
-	return t;
+	return suffix(c, t);
 }
 
 /* "a, *b[2], c : 3;" behind a type. */
@@ -110,7 +109,7 @@ static void declarators(struct creader *c, const struct type *base, struct membe
 	do {
 		struct declared d = { .bits = -1, .name = STR("") };
 
-		d.type = declarator(c, base, &d.name);
+		d.type = declarator(c, base, &d.name, 0);
 		if (d.type && cread_accept(c, ":") && cdecl_constant(c, &d.bits) && d.bits < 0)
 			cread_fail(c, "a bitfield of %lld bits", (long long)d.bits);
 		cdef_attributes(c);
