@@ -394,6 +394,8 @@ static void check_sizeof(struct checker *c, struct node *n)
 		FAIL(c, n->cast.e, "void-value", "this has no value that could have a size");
 }
 
+enum { STRLEN_MAX = 65536 }; /* config.def's */
+
 static void check_literal(struct checker *c, struct node *n)
 {
 	uint32_t e;
@@ -402,7 +404,9 @@ static void check_literal(struct checker *c, struct node *n)
 		return;
 	e = FAIL(c, n, "string-too-long", "a string of %u bytes; at most %u are possible", n->str.len,
 		 c->s->config.max_strlen - 1);
-	diag_hint(&c->s->diag, e, "BPFTRACE_MAX_STRLEN=%u in the environment allows it", n->str.len + 1);
+	if (n->str.len < STRLEN_MAX)
+		diag_hint(&c->s->diag, e, "BPFTRACE_MAX_STRLEN=%u in the environment allows it",
+			  n->str.len + 1);
 }
 
 static void check_tuple(struct checker *c, struct node *n)
