@@ -77,6 +77,17 @@ static void filter_pid(struct build *b)
 	build_go_on_if(b, same);
 }
 
+/* --cgroup: the same, and those that sample. */
+static void filter_cgroup(struct build *b)
+{
+	ref args[] = { ir_append(b->fn, OP_MAPFD, 0, 0, IMAGE_CGROUP, 8), ir_const(b->fn, 0) }, under;
+
+	if (!b->s->cgroup || b->ap->kind->unfiltered || b->ap->kind->provides & IS_SPECIAL)
+		return;
+	under = ir_call(b->fn, BPF_FUNC_current_task_under_cgroup, 2, args);
+	build_go_on_if(b, ir_append(b->fn, OP_EQ, under, ir_const(b->fn, 1), 0, 8));
+}
+
 static void build_body(struct build *b)
 {
 	uint32_t body = ir_block(b->fn), stop = ir_block(b->fn);
@@ -84,6 +95,7 @@ static void build_body(struct build *b)
 	uint32_t mark = temps_mark(b);
 
 	filter_pid(b);
+	filter_cgroup(b);
 	if (b->ap->kind->begin)
 		b->ap->kind->begin(b, b->target);
 	if (n->probe.pred) {
@@ -291,6 +303,8 @@ static void add_own_maps(struct script *s, struct image *image)
 				  NULL },
 		[IMAGE_BUILD_IDS] = { "xbt_build_ids", BPF_MAP_TYPE_HASH, 8,
 				      8 + STACK_DEPTH_MAX * STACK_BUILD_ID_WORDS * 8, STACKS / 16, 0, NULL },
+		[IMAGE_CGROUP] = { .name = "xbt_cgroup", .type = BPF_MAP_TYPE_CGROUP_ARRAY, .key_size = 4,
+				   .value_size = 4, .max_entries = 1 },
 	};
 
 	for (uint32_t i = 0; i < IMAGE_MAPS; i++)
@@ -341,6 +355,7 @@ struct image *generate(struct script *s, const struct dumps *d)
 	image->nprobes = s->probes.n;
 	image->source = s->source;
 	image->config = s->config;
+	image->cgroup = s->cgroup;
 	image->arena = s->arena;
 	s->arena = (struct arena){ NULL };
 	return image;

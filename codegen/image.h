@@ -22,6 +22,7 @@ enum {
 	IMAGE_STACKS,  /* HASH: a stack's id -> its second hash, its addresses */
 	IMAGE_SPARE,   /* the same, of those for which the kernel had no memory just then */
 	IMAGE_BUILD_IDS, /* the same of stacks with build ids */
+	IMAGE_CGROUP,  /* CGROUP_ARRAY of one entry: --cgroup's */
 	IMAGE_MAPS     /* the first of the script's own */
 };
 
@@ -67,6 +68,7 @@ struct image {
 	VEC(struct prog) progs;
 	VEC(struct event) events;
 	VEC(struct ledger_entry) ledger;
+	const char *cgroup;        /* a path; NULL: no filter */
 	uint32_t nprobes;
 	bool names_processes;      /* shows stacks or symbols of processes */
 	bool has_timers_or_probes; /* false: only BEGIN and END; the script ends by itself */

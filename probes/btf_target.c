@@ -4,6 +4,7 @@
  * kernel's BTF or in a module's, and for a module a descriptor of that.
  */
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,22 @@ static uint32_t find_in_module(struct links *links, const char *module, const ch
 	return btf ? btf_find(btf, str_of(function), 1u << BTF_KIND_FUNC) : 0;
 }
 
+/* The first module that has the function; empty: none. */
+static const char *module_of(struct links *links, const char *function)
+{
+	DIR *all = opendir(target_path(links->arena, "/sys/kernel/btf"));
+	const char *found = "";
+	struct dirent *e;
+
+	while (all && !*found && (e = readdir(all)))
+		if (e->d_name[0] != '.' && strcmp(e->d_name, "vmlinux") != 0 &&
+		    find_in_module(links, e->d_name, function))
+			found = arena_printf(links->arena, "%s", e->d_name);
+	if (all)
+		closedir(all);
+	return found;
+}
+
 int btf_target(struct links *links, const char *module, const char *function, struct loading *loading)
 {
 	struct btf_file *kernel = kernel_btf(links);
@@ -55,11 +72,12 @@ int btf_target(struct links *links, const char *module, const char *function, st
 		links->why = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 		return -ENOENT;
 	}
+	loading->btf_id = *module ? 0 : btf_find(kernel, str_of(function), 1u << BTF_KIND_FUNC);
+	if (!loading->btf_id && !*module)
+		module = module_of(links, function);
 	if (*module) {
 		loading->btf_id = find_in_module(links, module, function);
 		loading->btf_fd = loading->btf_id ? open_module(module) : -1;
-	} else {
-		loading->btf_id = btf_find(kernel, str_of(function), 1u << BTF_KIND_FUNC);
 	}
 	if (loading->btf_id && (!*module || loading->btf_fd >= 0))
 		return 0;

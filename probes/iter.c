@@ -165,6 +165,7 @@ const struct probe_kind probe_iter = {
 	.single = true,
 	.once = true,
 	.own_filter = true,
+	.unfiltered = true,
 	.parse = parse_iter,
 	.expand = expand_iter,
 	.args = args_iter,

@@ -94,6 +94,7 @@ struct probe_kind {
 	uint32_t differs;        /* which of what it provides differ from target to target */
 	bool once;               /* runs once: there is nothing to wait for */
 	bool single;             /* a program has one target */
+	bool unfiltered;         /* --cgroup leaves it alone */
 	bool own_filter;         /* -p is its own affair, or none: no check in the program */
 	/* Checks the attach point's parts; reports and returns false if they make no sense. */
 	bool (*parse)(struct script *, struct attach_point *);

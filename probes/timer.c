@@ -188,6 +188,7 @@ static uint32_t list_units(const struct probe_kind *kind, struct arena *a, struc
 const struct probe_kind probe_interval = {
 	.name = "interval",
 	.alias = "i",
+	.unfiltered = true,
 	.form = "interval:UNIT:NUMBER (interval:s:1) or interval:DURATION (interval:100ms)",
 	.type = BPF_PROG_TYPE_PERF_EVENT,
 	.own_filter = true,

@@ -10,6 +10,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -90,6 +91,37 @@ static bool fill_facts(struct loaded *l, const struct image_map *m, int fd)
 	return true;
 }
 
+/* A path in the file system, or from the root of the cgroups, which stands lower where those of version
+ * 1 are, too. */
+static int open_cgroup(struct loaded *l, const char *path)
+{
+	const char *root = "/sys/fs/cgroup", *both = "/sys/fs/cgroup/unified";
+
+	if (strncmp(path, root, strlen(root)) != 0)
+		path = arena_printf(l->links.arena, "%s/%s",
+				    access(target_path(l->links.arena, both), X_OK) ? root : both,
+				    path + (*path == '/'));
+	return open(target_path(l->links.arena, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool set_cgroup(struct loaded *l, int map)
+{
+	const char *path = l->session->image->cgroup;
+	int fd = open_cgroup(l, path), error;
+	uint32_t first = 0;
+
+	if (fd < 0) {
+		fprintf(stderr, "xbt: error: --cgroup: can't open '%s': %s\n", path, strerror(errno));
+		return false;
+	}
+	error = bpf_map_update_elem(map, &first, &fd, BPF_ANY) < 0 ? errno : 0;
+	close(fd);
+	if (error)
+		fprintf(stderr, "xbt: error: --cgroup: '%s' is no cgroup (v2): %s\n", path,
+			strerror(error));
+	return !error;
+}
+
 static bool create_map(struct loaded *l, uint32_t index)
 {
 	const struct image_map *m = &l->session->image->maps.v[index];
@@ -106,7 +138,8 @@ static bool create_map(struct loaded *l, uint32_t index)
 	if (fd < 0)
 		return refuse(l, "can't create map", m->name, errno);
 	l->session->map_fds[index] = fd;
-	return fill_map(l, m->map, fd) && fill_facts(l, m, fd);
+	return fill_map(l, m->map, fd) && fill_facts(l, m, fd) &&
+	       (index != IMAGE_CGROUP || set_cgroup(l, fd));
 }
 
 /* xbt's own maps are made only if a program uses them. */

@@ -242,6 +242,7 @@ static void script_init(struct script *s, const struct options *o)
 		.named_n = o->nnamed,
 		.named = o->named,
 		.has_command = o->command != NULL,
+		.cgroup = o->cgroup,
 		.unsafe = o->unsafe,
 		.btf_path = o->btf,
 		.include_dirs = o->folders,

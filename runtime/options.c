@@ -15,7 +15,7 @@
 #include "runtime/print.h"
 
 enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW, OPT_UNSAFE,
-       OPT_BTF, OPT_INCLUDE };
+       OPT_BTF, OPT_INCLUDE, OPT_CGROUP, OPT_MISSING };
 
 static const struct {
 	int key;
@@ -34,6 +34,8 @@ static const struct {
 	{ OPT_BTF, "btf", "FILE", "take the kernel's types from FILE" },
 	{ 'c', NULL, "COMMAND", "run COMMAND once everything is attached, end when it ends" },
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
+	{ OPT_CGROUP, "cgroup", "PATH", "trace what runs in this cgroup (v2) only, and in those below it" },
+	{ OPT_MISSING, "missing-probes", "RULE", "what can't be probed: error, warn or ignore" },
 	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'; or types: 'struct sock*'" },
 	{ 'd', NULL, "STAGE", "print what a stage of the compiler leaves (ast, types, plan, build, "
 			      "emit, all, ...), run nothing" },
@@ -105,6 +107,15 @@ static void set_pid(struct options *o, const char *text)
 		o->pid = (pid_t)pid;
 }
 
+/* As the setting of that name, which the environment may give. */
+static void set_missing(struct options *o, const char *rule)
+{
+	if (strcmp(rule, "error") && strcmp(rule, "warn") && strcmp(rule, "ignore"))
+		complain(o, "--missing-probes takes error, warn or ignore, not", rule);
+	else
+		setenv("BPFTRACE_MISSING_PROBES", rule, 1);
+}
+
 /* What getopt could not make sense of: it says which in optopt, or it stands before optind. */
 static void unknown(struct options *o, int key)
 {
@@ -146,6 +157,8 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_INFO: o->action = ACT_INFO; break;
 	case OPT_BUILTINS: o->action = ACT_BUILTINS; break;
 	case OPT_RAW: o->raw = true; break;
+	case OPT_CGROUP: o->cgroup = value; break;
+	case OPT_MISSING: set_missing(o, value); break;
 	case OPT_UNSAFE: o->unsafe = true; break;
 	case OPT_NO_WARNINGS: o->no_warnings = true; break;
 	case 'h': o->action = ACT_HELP; break;

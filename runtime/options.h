@@ -29,6 +29,7 @@ struct options {
 	uint32_t nfolders, nheaders;
 	const char *command;     /* -c */
 	pid_t pid;               /* -p; -1 */
+	const char *cgroup;      /* --cgroup */
 	const char *pattern;     /* -l; NULL: everything */
 	const char *stages;      /* -d: comma-separated; NULL: none */
 	bool unsafe, check, dry_run, quiet, verbose, no_warnings, raw;

@@ -135,6 +135,7 @@ struct script {
 	uint32_t named_n;
 	char *const *named;      /* --name, --name=value: for getopt() */
 	bool has_command;        /* -c */
+	const char *cgroup;      /* --cgroup; NULL: any */
 	bool unsafe;             /* --unsafe */
 	pid_t pid;               /* -p; -1: none */
 	struct node *program;    /* the probes */
