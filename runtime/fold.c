@@ -8,6 +8,7 @@
  * kernel's, outermost first. A frame is its function alone: how far into it would split what belongs
  * together. If the script has several maps of stacks, their names stand before all.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/print.h"
@@ -93,7 +94,7 @@ static void fold_value(struct session *s, struct buffer *b, const struct type *t
 	}
 }
 
-void fold_key(struct session *s, struct buffer *b, const struct snapshot *snap, uint32_t i)
+static void fold_key(struct session *s, struct buffer *b, const struct snapshot *snap, uint32_t i)
 {
 	const uint8_t *key = snapshot_key(snap, i);
 
@@ -106,7 +107,7 @@ void fold_key(struct session *s, struct buffer *b, const struct snapshot *snap, 
 		fold_frame(b, STR("[no stack]"), false);
 }
 
-uint64_t fold_weight(const struct snapshot *snap, uint32_t i)
+static uint64_t weight_of(const struct snapshot *snap, uint32_t i)
 {
 	const uint64_t *value = snapshot_value(snap, i);
 	const struct map *map = snap->map;
@@ -124,19 +125,54 @@ uint64_t fold_weight(const struct snapshot *snap, uint32_t i)
 	}
 }
 
+struct folded fold_element(struct session *s, const struct snapshot *snap, uint32_t i)
+{
+	struct folded f = { .weight = weight_of(snap, i), .map = snap->map };
+
+	fold_key(s, &s->text, snap, i);
+	f.length = (uint32_t)s->text.n;
+	f.line = str_dup(&s->arena, (struct str){ s->text.v, f.length });
+	return f;
+}
+
+/* Frame by frame, so that those with equal beginnings stand together. */
+int fold_order(const void *x, const void *y)
+{
+	const struct folded *a = x, *b = y;
+	uint32_t n = a->length < b->length ? a->length : b->length;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (a->line[i] != b->line[i]) {
+			int ca = a->line[i] == ';' ? 0 : (unsigned char)a->line[i];
+			int cb = b->line[i] == ';' ? 0 : (unsigned char)b->line[i];
+
+			return ca - cb;
+		}
+	return (a->length > b->length) - (a->length < b->length);
+}
+
 /* ---- -f folded -------------------------------------------------------------------------- */
 
+/* Stacks that look alike, as those of several processes may, become one line. */
 static void folded_map(struct session *s, const struct snapshot *snap)
 {
+	struct folded *f;
+	uint32_t n = 0;
+
 	if (!fold_applies(snap->map)) {
 		fold_refuse(s, snap->map);
 		return;
 	}
-	for (uint32_t i = snap->first; i < snap->n; i++) {
-		fold_key(s, &s->text, snap, i);
-		buffer_printf(&s->text, " %llu\n", (unsigned long long)fold_weight(snap, i));
-		fwrite(s->text.v, 1, s->text.n, s->out);
-	}
+	f = arena_alloc(&s->arena, (snap->n - snap->first + 1) * sizeof *f);
+	for (uint32_t i = snap->first; i < snap->n; i++)
+		f[n++] = fold_element(s, snap, i);
+	if (n > 1)
+		qsort(f, n, sizeof *f, fold_order);
+	for (uint32_t i = 0; i < n; i++)
+		if (i + 1 < n && !fold_order(&f[i], &f[i + 1]))
+			f[i + 1].weight += f[i].weight;
+		else
+			fprintf(s->out, "%s %llu\n", f[i].line, (unsigned long long)f[i].weight);
 }
 
 void fold_refuse(struct session *s, const struct map *map)

@@ -21,15 +21,8 @@ static const char script[] =
 #include "runtime/flame.js.h"
 ;
 
-struct entry {
-	char *line;
-	uint32_t length;
-	uint64_t weight;
-	const struct map *map; /* NULL: it has been cleared since */
-};
-
 struct flame {
-	VEC(struct entry) entries;
+	VEC(struct folded) entries;
 };
 
 /* ---- collecting ------------------------------------------------------------------------- */
@@ -61,11 +54,8 @@ static void flame_map(struct session *s, const struct snapshot *snap)
 	}
 	forget(f, snap->map);
 	for (uint32_t i = snap->first; i < snap->n; i++) {
-		struct entry e = { .weight = fold_weight(snap, i), .map = snap->map };
+		struct folded e = fold_element(s, snap, i);
 
-		fold_key(s, &s->text, snap, i);
-		e.length = (uint32_t)s->text.n;
-		e.line = str_dup(&s->arena, (struct str){ s->text.v, e.length });
 		if (e.weight)
 			*vec_push(&s->arena, &f->entries) = e;
 	}
@@ -174,7 +164,7 @@ static void frame(struct drawing *d, struct str name, uint32_t depth, uint64_t b
 }
 
 /* The part of a line that begins at `at`. */
-static struct str part(const struct entry *e, uint32_t at)
+static struct str part(const struct folded *e, uint32_t at)
 {
 	const char *end = memchr(e->line + at, ';', e->length - at);
 
@@ -195,7 +185,7 @@ static uint64_t weigh(const struct drawing *d, uint32_t first, uint32_t last)
 static void draw(struct drawing *d, uint32_t first, uint32_t last, uint32_t at, uint32_t depth,
 		 uint64_t before)
 {
-	const struct entry *e = d->flame->entries.v;
+	const struct folded *e = d->flame->entries.v;
 
 	for (; first < last && e[first].length < at; first++)
 		before += e[first].weight;
@@ -214,23 +204,7 @@ static void draw(struct drawing *d, uint32_t first, uint32_t last, uint32_t at, 
 	}
 }
 
-/* Frame by frame, so that those with equal beginnings stand together. */
-static int by_frames(const void *x, const void *y)
-{
-	const struct entry *a = x, *b = y;
-	uint32_t n = a->length < b->length ? a->length : b->length;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (a->line[i] != b->line[i]) {
-			int ca = a->line[i] == ';' ? 0 : (unsigned char)a->line[i];
-			int cb = b->line[i] == ';' ? 0 : (unsigned char)b->line[i];
-
-			return ca - cb;
-		}
-	return (a->length > b->length) - (a->length < b->length);
-}
-
-static uint32_t depth_of(const struct entry *e)
+static uint32_t depth_of(const struct folded *e)
 {
 	uint32_t n = 1;
 
@@ -276,7 +250,7 @@ static void flame_finish(struct session *s)
 	d.rows = d.rows < DEPTH_MAX ? d.rows : DEPTH_MAX;
 	d.total = weigh(&d, 0, f->entries.n);
 	if (f->entries.n > 1)
-		qsort(f->entries.v, f->entries.n, sizeof *f->entries.v, by_frames);
+		qsort(f->entries.v, f->entries.n, sizeof *f->entries.v, fold_order);
 	head(&d);
 	if (d.total) {
 		frame(&d, root, 0, 0, d.total);

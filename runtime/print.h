@@ -70,9 +70,16 @@ void stack_each(struct session *, const struct type *, const uint8_t *slot,
 bool fold_applies(const struct map *);
 /* Says that it is not. */
 void fold_refuse(struct session *, const struct map *);
-/* An element's key, outermost frame first, ';' between them; what it counts. */
-void fold_key(struct session *, struct buffer *, const struct snapshot *, uint32_t i);
-uint64_t fold_weight(const struct snapshot *, uint32_t i);
+/* An element of a map: its key as a line, outermost frame first, ';' between them; what it counts. */
+struct folded {
+	char *line;
+	uint32_t length;
+	uint64_t weight;
+	const struct map *map; /* NULL: it has been cleared since */
+};
+struct folded fold_element(struct session *, const struct snapshot *, uint32_t i);
+/* Frame by frame, so that those with equal beginnings stand together; for qsort. */
+int fold_order(const void *, const void *);
 /* Events are no part of the result: they go where errors go. */
 void fold_text(struct session *, const char *type, struct str);
 void fold_line(struct session *, const char *type, struct str);

@@ -7,6 +7,7 @@
 #	plain	kprobes and kretprobes, signals, -c, #!, what is left behind
 #	xen	the scripts for Xen guests against the kernel's own counts; the scripts of 2019
 #	short	xenhyper, cpustolen and xenupcall only (kernels other than 6.1)
+#	tools	the other scripts, by name (Xen)
 #	steal	cpustolen against /proc/stat: two virtual CPUs on one physical CPU
 #
 # Knows: scripts/, and lib.sh's oracles: tracefs kprobes and hist triggers, /proc/stat.
@@ -180,6 +181,49 @@ test_latencies() {
 	covers "xenupcall-lat: upcalls" "$(hist_total ns)" $kprobe_count
 }
 
+# The sum of one member of a map's records: records '@alone[' count
+records() { awk -v key="$1" -v member=".$2" 'index($0, key) == 1 { for (i = 1; i < NF; i++) if ($i == member) n += $(i + 2) } END { printf "%d", n }' "$out"; }
+
+# The shipped tools, run by name, against the kernel's count of the events that they are about.
+test_tools() {
+	for tool in 'funccount t:xen:xen_mc_entry' 'stackcount t:xen:xen_mc_entry' 'argcount t:xen:xen_mc_entry op 1000' xenstacks xenhyper-who; do
+		event_ready xen:xen_mc_entry
+		# shellcheck disable=SC2086 # words
+		measure 3 $tool
+		event_count_stop
+		covers "$tool" "$(awk '/: [0-9]+$/ { n += $NF } END { print n + 0 }' "$out")" $((event_count + event_lost))
+	done
+	kprobe_ready xen_mc_flush
+	measure 3 funclatency xen_mc_flush us
+	kprobe_count_stop
+	covers "funclatency xen_mc_flush" "$(awk -F'|' 'NF > 2 { n = split($1, w, " "); t += w[n] } END { print t + 0 }' "$out")" $kprobe_count
+	kprobe_ready "$(upcall)"
+	measure 3 xenirq
+	kprobe_count_stop
+	covers "xenirq: upcalls" "$(value '@upcalls')" $kprobe_count
+	[ "$(records '@irq_ns[' count)" -gt 10 ] && ok "xenirq: handlers" || bad "xenirq: handlers" "$(cat "$out" "$err")"
+	start xencpu
+	workload 3
+	stop
+	equal "xencpu: all stacks are of hypercalls" "$(grep -A1 '^@\[$' "$out" | grep -v -e '^@' -e '^--' -e xen_hypercall)" ""
+	start stealrunq
+	workload 3
+	stop
+	[ "$(hist_total delay_us)" -gt 10 ] && equal "stealrunq: rests" "$(hist_total rest_us)" "$(hist_total delay_us)"
+}
+
+# What the operations are given adds up to the batches' time, and each that passed is there.
+test_xenhyper_lat() {
+	event_ready xen:xen_mc_entry
+	measure 4 xenhyper-lat
+	event_count_stop
+	parts=$(($(records '@alone[' total) + $(records '@shared[' total) + $(records '@unknown' total)))
+	equal "xenhyper-lat: the parts are the whole (ns)" "$parts" "$(records '@flushed' total)"
+	traced=$(($(records '@alone[' count) + $(records '@shared[' count) - $(records '@alone[(not traced)]' count) - $(records '@shared[(not traced)]' count)))
+	covers "xenhyper-lat: entries" $traced $((event_count + event_lost))
+	equal "xenhyper-lat: nothing unknown" "$(records '@unknown' count)" 0
+}
+
 # What the kernel did not run xbt for, it says itself.
 missed() { sed -n 's/^xbt: \([0-9]*\) firings missed.*/\1/p' "$err" | grep . || echo 0; }
 
@@ -234,6 +278,7 @@ for part; do
 	case $part in
 	plain) test_kprobes; test_missing; test_signals; test_command ;;
 	xen) test_xenhyper_single; test_xenhyper; test_xenmcidx; test_latencies; test_xenupcall; test_cpustolen; test_2019 ;;
+	tools) test_tools; test_xenhyper_lat ;;
 	short) test_xenhyper_single; test_xenhyper; test_cpustolen; test_xenupcall ;;
 	steal) test_steal ;;
 	*) bad "$part" "no such part" ;;
