@@ -83,6 +83,7 @@ SRC = \
 	codegen/lower.c \
 	codegen/prune.c \
 	probes/attach.c \
+	probes/btf_list.c \
 	probes/btf_target.c \
 	probes/counter.c \
 	probes/fentry.c \

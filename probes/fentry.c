@@ -49,7 +49,18 @@ static const struct type *args_fentry(struct script *s, struct target *t)
 struct expansion {
 	struct script *s;
 	struct attach_point *ap;
+	struct table known; /* the kernel's own functions that match */
 };
+
+static bool note_known(void *ctx, uint32_t id, struct str name)
+{
+	struct expansion *x = ctx;
+
+	(void)id;
+	if (glob_match(x->ap->part[1], name))
+		table_set(&x->s->work, &x->known, name, x);
+	return true;
+}
 
 /* Functions without types are left out: wildcards match what can be traced. */
 static void add_function(void *ctx, const char *function, const char *module)
@@ -61,7 +72,8 @@ static void add_function(void *ctx, const char *function, const char *module)
 
 	if (wanted.len && !glob_match(wanted, *module ? str_of(module) : STR("vmlinux")))
 		return;
-	if (!ctype_function(x->s, str_of(function), &retval))
+	if (!*module && x->known.n ? !table_get(&x->known, str_of(function))
+				   : !ctype_function(x->s, str_of(function), &retval))
 		return;
 	t = attach_target(x->s, x->ap, "%s%s%s", wanted.len ? *module ? module : "vmlinux" : "",
 			  wanted.len ? ":" : "", function);
@@ -72,13 +84,14 @@ static void add_function(void *ctx, const char *function, const char *module)
 static void expand_fentry(struct script *s, struct attach_point *ap, const char **why,
 			  const char **hint)
 {
-	struct expansion x = { s, ap };
+	struct expansion x = { .s = s, .ap = ap };
 	struct str module = ap->part[0];
 
 	*why = ctype_no_btf(s);
 	if (*why)
 		return;
 	if (glob_has(module) || glob_has(ap->part[1])) {
+		ctype_each_function(s, note_known, &x);
 		if (!tracefs_functions(&s->arena, script_ksyms(s), ap->part[1], add_function, &x))
 			*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
 		return;
@@ -159,8 +172,9 @@ static int attach_fentry(int prog_fd, const struct prog *prog, const struct targ
 struct listing {
 	const struct probe_kind *kind;
 	struct arena *arena;
-	struct btf_file *kernel;
+	struct btf_index *btf;
 	struct str pattern;
+	bool verbose;
 	FILE *out;
 	uint32_t n;
 };
@@ -170,22 +184,21 @@ static void list_one(void *ctx, const char *function, const char *module)
 	struct listing *l = ctx;
 	const char *name = arena_printf(l->arena, "%s:%s", *module ? module : "vmlinux", function);
 
-	if (!attach_listed(l->pattern, name) && !attach_listed(l->pattern, function))
+	if ((!attach_listed(l->pattern, name) && !attach_listed(l->pattern, function)) ||
+	    (!*module && !btf_index_has(l->btf, str_of(function))))
 		return;
-	if (*module || btf_find(l->kernel, str_of(function), 1 << BTF_KIND_FUNC))
-		l->n += fprintf(l->out, "%s:%s\n", l->kind->name, name) > 0;
+	l->n += fprintf(l->out, "%s:%s\n", l->kind->name, name) > 0;
+	if (l->verbose && !*module)
+		btf_index_arguments(l->btf, str_of(function), 0, l->kind->provides & HAS_RETVAL, l->out);
 }
 
 static uint32_t list_fentry(const struct probe_kind *kind, struct arena *a, struct str pattern,
 			    bool verbose, FILE *out)
 {
-	struct listing l = { .kind = kind, .arena = a, .pattern = pattern, .out = out };
-	const char *why;
+	struct listing l = { .kind = kind, .arena = a, .pattern = pattern, .verbose = verbose, .out = out };
 
-	(void)verbose;
-	l.kernel = btf_read(a, target_path(a, "/sys/kernel/btf/vmlinux"), NULL, &why);
-	if (l.kernel)
-		tracefs_functions(a, NULL, STR("*"), list_one, &l);
+	l.btf = btf_index_open(a);
+	tracefs_functions(a, NULL, STR("*"), list_one, &l);
 	return l.n;
 }
 

@@ -145,14 +145,19 @@ int iter_open(const struct link *link)
 static uint32_t list_iter(const struct probe_kind *kind, struct arena *a, struct str pattern,
 			  bool verbose, FILE *out)
 {
+	struct btf_index *btf = verbose ? btf_index_open(a) : NULL;
 	struct iterators all;
 	uint32_t n = 0;
 
-	(void)verbose;
 	read_iterators(a, &all);
-	for (uint32_t i = 0; i < all.list.n; i++)
-		if (attach_listed(pattern, str_dup(a, all.list.v[i])))
-			n += fprintf(out, "%s:%.*s\n", kind->name, STR_ARG(all.list.v[i])) > 0;
+	for (uint32_t i = 0; i < all.list.n; i++) {
+		if (!attach_listed(pattern, str_dup(a, all.list.v[i])))
+			continue;
+		n += fprintf(out, "%s:%.*s\n", kind->name, STR_ARG(all.list.v[i])) > 0;
+		if (btf)
+			btf_index_fields(btf, str_of(arena_printf(a, PREFIX "_%.*s",
+								  STR_ARG(all.list.v[i]))), out);
+	}
 	return n;
 }
 

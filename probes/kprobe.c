@@ -402,18 +402,28 @@ static int by_text(const void *x, const void *y)
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
-/* Never with arguments: the functions' types are not known. */
+/* "ext4:ext4_readdir" -> "ext4_readdir" */
+static struct str plain_name(const char *name)
+{
+	const char *colon = strchr(name, ':');
+
+	return str_of(colon ? colon + 1 : name);
+}
+
 static uint32_t list_functions(const struct probe_kind *kind, struct arena *a, struct str pattern,
 			       bool verbose, FILE *out)
 {
 	struct listing l = { .arena = a, .pattern = pattern };
+	struct btf_index *btf = verbose ? btf_index_open(a) : NULL;
 
-	(void)verbose;
 	tracefs_functions(a, NULL, STR("*"), list_one, &l);
 	if (l.names.n)
 		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
-	for (uint32_t i = 0; i < l.names.n; i++)
+	for (uint32_t i = 0; i < l.names.n; i++) {
 		fprintf(out, "%s:%s\n", kind->name, l.names.v[i]);
+		if (verbose && !(kind->provides & HAS_RETVAL))
+			btf_index_arguments(btf, plain_name(l.names.v[i]), 0, false, out);
+	}
 	return l.names.n;
 }
 

@@ -182,6 +182,18 @@ void multi_attach(int prog_fd, const struct prog *, struct links *, bool *attach
 /* The function that a program is loaded for: btf_id and btf_fd. 0, or -errno and links->why. */
 int btf_target(struct links *, const char *module, const char *function, struct loading *);
 
+/* ---- btf_list.c: for probes/ only -------------------------------------------------------- */
+
+struct btf_index;
+/* Knows nothing where there is no BTF. All lives in the arena. */
+struct btf_index *btf_index_open(struct arena *);
+bool btf_index_has(const struct btf_index *, struct str function);
+/* Prints a function's parameters from the first on, and what it returns, each on a line. */
+void btf_index_arguments(const struct btf_index *, struct str function, uint32_t first, bool retval,
+			 FILE *);
+/* The same of a struct's fields. */
+void btf_index_fields(const struct btf_index *, struct str tag, FILE *);
+
 /* ---- iter.c: for the runtime ------------------------------------------------------------ */
 
 /* A descriptor that runs the iterator when it is read; -1: the link is none. */

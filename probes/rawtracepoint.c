@@ -189,20 +189,31 @@ static int attach_raw(int prog_fd, const struct prog *prog, const struct target 
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
+/* The function that calls what is attached has the parameters' names. */
+static uint32_t list_event(const struct probe_kind *kind, struct arena *a, const struct raw_event *e,
+			   const char *name, struct btf_index *btf, FILE *out)
+{
+	fprintf(out, "%s:%s\n", kind->name, name);
+	if (btf)
+		btf_index_arguments(btf, str_of(arena_printf(a, "__traceiter_%s", e->name)), 1, false,
+				    out);
+	return 1;
+}
+
 static uint32_t list_raw(const struct probe_kind *kind, struct arena *a, struct str pattern,
 			 bool verbose, FILE *out)
 {
+	struct btf_index *btf = verbose ? btf_index_open(a) : NULL;
 	struct raw_events all;
 	uint32_t n = 0;
 
-	(void)verbose;
 	read_events(a, &all);
 	for (uint32_t i = 0; i < all.list.n; i++) {
 		const struct raw_event *e = &all.list.v[i];
 		const char *name = arena_printf(a, "%s:%s", *e->module ? e->module : "vmlinux", e->name);
 
 		if (attach_listed(pattern, name) || attach_listed(pattern, e->name))
-			n += fprintf(out, "%s:%s\n", kind->name, name) > 0;
+			n += list_event(kind, a, e, name, btf, out);
 	}
 	return n;
 }

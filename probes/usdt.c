@@ -269,15 +269,29 @@ struct listing {
 	struct arena *arena;
 	const char *path;
 	struct str pattern;
+	bool verbose;
 	VEC(const char *) names;
 };
+
+/* "app:loop", and for each argument "    int32 arg0". */
+static const char *list_arguments(struct arena *a, const char *name, const char *operands)
+{
+	struct operand o;
+
+	for (uint32_t n = 0; find_operand(operands, n, &o); n++)
+		name = arena_printf(a, "%s\n    %sint%u arg%u", name, o.sign ? "" : "u", o.size * 8, n);
+	return name;
+}
 
 static void list_one(void *ctx, const struct elf_usdt *u)
 {
 	struct listing *l = ctx;
 	const char *name = arena_printf(l->arena, "%s:%s", u->provider, u->name);
+	bool wanted = attach_listed(l->pattern, name) || attach_listed(l->pattern, u->name);
 
-	if (attach_listed(l->pattern, name) || attach_listed(l->pattern, u->name))
+	if (wanted && l->verbose)
+		name = list_arguments(l->arena, name, u->args);
+	if (wanted)
 		*vec_push(l->arena, &l->names) = name;
 }
 
@@ -290,11 +304,10 @@ static uint32_t list_usdts(const struct probe_kind *kind, struct arena *a, struc
 			   bool verbose, FILE *out)
 {
 	const char *colon = pattern.len ? memchr(pattern.s, ':', pattern.len) : NULL, *why;
-	struct listing l = { .arena = a };
+	struct listing l = { .arena = a, .verbose = verbose };
 	struct elf *elf = NULL;
 	uint32_t n = 0;
 
-	(void)verbose;
 	if (colon) {
 		l.pattern = (struct str){ colon + 1, (uint32_t)(pattern.s + pattern.len - colon - 1) };
 		l.path = binary_find(a, (struct str){ pattern.s, (uint32_t)(colon - pattern.s) });

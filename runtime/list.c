@@ -8,12 +8,12 @@
 #include "runtime/runtime.h"
 #include "target/target.h"
 
-/* kretprobe lists what kprobe does: only when it is asked for by name. */
+/* Probes of returns are where those of entries are: only listed when asked for by name. */
 static bool kind_wanted(const struct probe_kind *kind, struct str name)
 {
 	bool named = str_is(name, kind->name) || (kind->alias && str_is(name, kind->alias));
 
-	return named || (!str_is(str_of(kind->name), "kretprobe") && glob_match(name, str_of(kind->name)));
+	return named || (!(kind->provides & HAS_RETVAL) && glob_match(name, str_of(kind->name)));
 }
 
 static uint32_t list_kinds(struct arena *a, const char *pattern, bool verbose)

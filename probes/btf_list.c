@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What BTF knows of functions, for listings: which there are, and what they take and return. An index
+ * of all names is made first: one look at each would take seconds.
+ */
+#include <linux/btf.h>
+#include <stdlib.h>
+
+#include "probes/probe.h"
+#include "target/target.h"
+
+struct btf_index {
+	struct arena *arena;
+	struct btf_file *btf;
+	struct table functions; /* name -> id */
+};
+
+static bool note_function(void *ctx, uint32_t id, struct str name)
+{
+	struct btf_index *x = ctx;
+
+	table_set(x->arena, &x->functions, name, (void *)(uintptr_t)id);
+	return true;
+}
+
+struct btf_index *btf_index_open(struct arena *a)
+{
+	struct btf_index *x = arena_alloc(a, sizeof *x);
+	const char *why;
+
+	x->arena = a;
+	x->btf = btf_read(a, target_path(a, "/sys/kernel/btf/vmlinux"), NULL, &why);
+	if (x->btf)
+		btf_each(x->btf, 1u << BTF_KIND_FUNC, note_function, x);
+	return x;
+}
+
+bool btf_index_has(const struct btf_index *x, struct str function)
+{
+	return table_get(&x->functions, function) != NULL;
+}
+
+static void print_line(const struct btf_index *x, uint32_t type, struct str name, FILE *out)
+{
+	fprintf(out, "    %s\n", btf_declaration(x->arena, x->btf, type, name));
+}
+
+void btf_index_arguments(const struct btf_index *x, struct str function, uint32_t first, bool retval,
+			 FILE *out)
+{
+	uint32_t id = (uint32_t)(uintptr_t)table_get(&x->functions, function);
+	const struct btf_type *proto = id ? btf_record(x->btf, btf_record(x->btf, id)->type) : NULL;
+	const struct btf_param *param = (const struct btf_param *)(proto + 1);
+
+	if (!proto || btf_record_kind(proto) != BTF_KIND_FUNC_PROTO)
+		return;
+	for (uint32_t i = first; i < btf_record_members(proto) && param[i].type; i++)
+		print_line(x, param[i].type, btf_name(x->btf, param[i].name_off), out);
+	if (retval && proto->type)
+		print_line(x, proto->type, STR("retval"), out);
+}
+
+void btf_index_fields(const struct btf_index *x, struct str tag, FILE *out)
+{
+	uint32_t id = x->btf ? btf_find(x->btf, tag, 1u << BTF_KIND_STRUCT) : 0;
+	const struct btf_type *t = id ? btf_record(x->btf, id) : NULL;
+	const struct btf_member *member = (const struct btf_member *)(t + 1);
+
+	for (uint32_t i = 0; t && i < btf_record_members(t); i++) {
+		const struct btf_type *of = btf_record(x->btf, member[i].type);
+		const struct btf_member *inner = (const struct btf_member *)(of + 1);
+
+		/* Pointers stand in unions that give them 8 bytes everywhere. */
+		if (btf_record_kind(of) == BTF_KIND_UNION && btf_record_members(of))
+			print_line(x, inner->type, btf_name(x->btf, inner->name_off), out);
+		else
+			print_line(x, member[i].type, btf_name(x->btf, member[i].name_off), out);
+	}
+}
