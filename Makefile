@@ -53,6 +53,7 @@ SRC = \
 	sema/ctype.c \
 	sema/expand.c \
 	sema/format.c \
+	sema/import.c \
 	sema/infer.c \
 	sema/macro.c \
 	sema/parse.c \

@@ -124,13 +124,15 @@ struct diag {
 	VEC(struct diagnostic) list;
 	uint32_t nerror;
 	bool no_warnings;
+	FILE *json; /* NULL: text, to where diag_print() is told */
 };
 
 /* `id` names the rule; each has its case under tests/errors. The index returned is for diag_hint(). */
 uint32_t diag_error(struct diag *, struct span, const char *id, const char *fmt, ...) PRINTF(4, 5);
 uint32_t diag_warn(struct diag *, struct span, const char *id, const char *fmt, ...) PRINTF(4, 5);
 void diag_hint(struct diag *, uint32_t index, const char *fmt, ...) PRINTF(3, 4);
-/* Prints all that is recorded, in source order, each once, at most `DIAG_MAX` errors, and forgets it. */
+/* Prints all that is recorded, in source order, each once, at most `DIAG_MAX` errors, and forgets it. As
+ * JSON: an object a line, all of them. */
 #define DIAG_MAX 20
 void diag_print(struct diag *, FILE *);
 

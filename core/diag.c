@@ -7,6 +7,12 @@
  *	  7 |     @t = args.start;
  *	    |               ~~~~~
  *	  hint: did you mean 'state'?
+ *
+ * For editors the same as JSON, an object a line; columns count bytes, from 1, and the end is the first
+ * byte behind:
+ *
+ *	{"file": "x.bt", "line": 7, "column": 14, "end_line": 7, "end_column": 19, "severity": "error",
+ *	 "id": "field", "message": "...", "hint": "..."}
  */
 #include "core/core.h"
 
@@ -115,6 +121,43 @@ static void print_one(const struct diag *d, const struct diagnostic *e, FILE *ou
 		fprintf(out, "  hint: %s\n", e->hint);
 }
 
+/* A byte that is no UTF-8 becomes the character of its number. */
+static void json_string(const char *text, FILE *out)
+{
+	bool readable = is_utf8(str_of(text));
+
+	putc('"', out);
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else if (c < 32 || c == 127 || (c > 127 && !readable))
+			fprintf(out, "\\u%04x", c);
+		else
+			putc(c, out);
+	}
+	putc('"', out);
+}
+
+static void json_one(const struct diag *d, const struct diagnostic *e, FILE *out)
+{
+	struct position beg = source_position(d->source, e->at.beg);
+	struct position end = source_position(d->source, e->at.end > e->at.beg ? e->at.end : e->at.beg + 1);
+
+	fputs("{\"file\": ", out);
+	json_string(d->source->name, out);
+	fprintf(out, ", \"line\": %u, \"column\": %u, \"end_line\": %u, \"end_column\": %u, \"severity\": \"%s\", "
+		"\"id\": \"%s\", \"message\": ", beg.line, beg.column, end.line, end.column,
+		e->error ? "error" : "warning", e->id);
+	json_string(e->text, out);
+	if (e->hint) {
+		fputs(", \"hint\": ", out);
+		json_string(e->hint, out);
+	}
+	fputs("}\n", out);
+}
+
 void diag_print(struct diag *d, FILE *out)
 {
 	const struct diagnostic *last = NULL;
@@ -130,6 +173,10 @@ void diag_print(struct diag *d, FILE *out)
 		last = e;
 		if (!e->error && d->no_warnings)
 			continue;
+		if (d->json) {
+			json_one(d, e, d->json);
+			continue;
+		}
 		if (e->error && shown == DIAG_MAX)
 			hidden++;
 		else

@@ -29,6 +29,13 @@ struct list list_add(struct list l, struct node *n)
 	return l;
 }
 
+struct node *list_last(struct node *n)
+{
+	while (n && n->next)
+		n = n->next;
+	return n;
+}
+
 struct list list_join(struct list a, struct list b)
 {
 	if (!a.head || !b.head)
@@ -36,6 +43,13 @@ struct list list_join(struct list a, struct list b)
 	a.tail->next = b.head;
 	a.tail = b.tail;
 	return a;
+}
+
+
+void ast_move(struct node *n, void *at)
+{
+	n->at = *(const struct span *)at;
+	ast_children(n, ast_move, at);
 }
 
 struct str node_text(const struct source *src, const struct node *n)
@@ -395,6 +409,14 @@ struct node *ast_mapdecl(struct parser *p, struct span at, struct node *map, str
 	n->decl.kind = kind;
 	n->decl.size = size;
 	return finish(p, n);
+}
+
+struct node *ast_import(struct parser *p, struct span at, struct str path)
+{
+	struct node *n = new_node(p, at, N_IMPORT);
+
+	n->str = path;
+	return n;
 }
 
 struct node *ast_point(struct parser *p, struct span at, struct str spec)

@@ -65,7 +65,7 @@ struct parser {
 	const struct source *source;
 	struct str text;    /* what there is to parse: the source's text, or blanks in place of some of it */
 	struct node *probes;
-	struct list items; /* MACRO, SETTING, MAPDECL, in file order */
+	struct list items; /* MACRO, SETTING, MAPDECL, IMPORT, in file order */
 	bool too_deep; /* reported once */
 };
 
@@ -75,6 +75,8 @@ void parse_program(struct parser *p);
 struct list list_of(struct node *);
 struct list list_add(struct list, struct node *);
 struct list list_join(struct list, struct list);
+/* The last one of nodes that hang together; NULL of none. */
+struct node *list_last(struct node *);
 
 struct node *ast_num(struct parser *, struct span, uint64_t);
 struct node *ast_string(struct parser *, struct span, struct str);
@@ -126,8 +128,11 @@ struct node *ast_macro(struct parser *, struct span, struct str name, struct nod
 		       struct node *body);
 struct node *ast_mapdecl(struct parser *, struct span, struct node *map, struct str kind,
 			 struct node *size);
+/* Says of the node and all below it that they stand at this struct span. */
+void ast_move(struct node *, void *at);
 /* A copy of the node and all below it, as parsed. */
 struct node *ast_clone(struct arena *, const struct node *);
+struct node *ast_import(struct parser *, struct span, struct str path);
 struct node *ast_point(struct parser *, struct span, struct str);
 struct node *ast_probe(struct parser *, struct span, struct node *points, struct node *pred,
 		       struct node *body);

@@ -45,7 +45,7 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %token <token> NUMBER "number" STRING "string" PTYPE "cast" TAG "struct"
 %token <token> SIZEOF "sizeof" OFFSETOF "offsetof" CONTAINER "container_of" TYPEOF "typeof"
 %token <token> IF "if" ELSE "else" UNROLL "unroll" WHILE "while" BREAK "break" CONTINUE "continue"
-%token <token> FOR "for" LET "let" MACRO "macro" CONFIG "config" RETURN "return" TRUE "true" FALSE "false"
+%token <token> FOR "for" LET "let" MACRO "macro" CONFIG "config" IMPORT "import" RETURN "return" TRUE "true" FALSE "false"
 %token NPARAMS "$#" ENDPRED "/ before {"
 %token EQ "==" NE "!=" LE "<=" GE ">=" SHL "<<" SHR ">>" LAND "&&" LOR "||"
 %token INC "++" DEC "--" ARROW "->" RANGE ".."
@@ -84,6 +84,7 @@ probes: %empty                          { $$ = list_of(NULL); }
 	| probes LET MAP '=' ID '(' expr ')' { $$ = $1; p->items = list_add(p->items,
 						ast_mapdecl(p, (struct span){ @2.beg, @8.end },
 							    ast_map(p, @3, $3.text, NULL), $5.text, $7)); }
+	| probes IMPORT ';'             { $$ = $1; p->items = list_add(p->items, ast_import(p, @2, $2.text)); }
 	| probes ';'                    { $$ = $1; }
 	| probes error '}'              { $$ = $1; }
 	;

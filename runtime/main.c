@@ -254,7 +254,8 @@ static void script_init(struct script *s, const struct options *o)
 	config_init(s);
 	s->types.arena = &s->arena;
 	s->diag = (struct diag){ .arena = &s->work, .source = &s->source,
-				 .no_warnings = o->no_warnings };
+				 .no_warnings = o->no_warnings,
+				 .json = o->check && o->format && !strcmp(o->format, "json") ? stdout : NULL };
 }
 
 /* A bare name that is no file is that of a script that came with xbt: beside the program as it was

@@ -40,7 +40,8 @@ static const struct {
 	{ 'd', NULL, "STAGE", "print what a stage of the compiler leaves (ast, types, plan, build, "
 			      "emit, all, ...), run nothing" },
 	{ OPT_UNSAFE, "unsafe", NULL, "allow what changes the system: system(), signal(), override(), ..." },
-	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege" },
+	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege; "
+					  "with -f json, diagnostics for editors" },
 	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
 	{ OPT_BUILTINS, "builtins", NULL, "list the words and functions of the language" },

@@ -9,6 +9,11 @@
 
 #include "sema/script.h"
 
+/* ---- import.c: what other scripts define ------------------------------------------------- */
+
+/* Puts in the place of each import what its file has. */
+void import(struct script *);
+
 /* ---- ctype.c: names --------------------------------------------------------------------- */
 
 enum tag { TAG_STRUCT, TAG_UNION, TAG_ENUM };

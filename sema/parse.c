@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static void move_to(struct node *n, void *at)
-{
-	n->at = *(const struct span *)at;
-	ast_children(n, move_to, at);
-}
-
 /* The text is parsed as what a statement does nothing with. */
 struct node *parse_expression(struct script *s, struct str text, struct span at)
 {
@@ -28,7 +22,7 @@ struct node *parse_expression(struct script *s, struct str text, struct span at)
 	n = p.probes->probe.body;
 	if (n->kind != N_DISCARD || n->next)
 		return NULL;
-	move_to(n->un.e, &at);
+	ast_move(n->un.e, &at);
 	return n->un.e;
 }
 
@@ -49,6 +43,7 @@ void parse(struct script *s)
 	parse_program(&p);
 	s->program = p.probes;
 	s->items = p.items.head;
+	import(s);
 	if (!s->program && !s->diag.nerror)
 		diag_error(&s->diag, (struct span){ 0, 0 }, "empty", "the script has no probe");
 }
