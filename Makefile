@@ -195,6 +195,7 @@ check: $(BIN) $(VM) $(PRINT_TEST) ## test what needs no root (some cases use it 
 	XBT=$(abspath $(BIN)) tests/run $(CASES)
 	$(IN_VM) tests/run $(RUN_CASES)
 	$(IN_VM) tests/eval $(EVAL)
+	$(IN_VM) tests/layout 60 1
 	XBT=$(abspath $(VM)) tests/flame
 	sh tests/hypercall-names.test.sh
 	XBT=$(abspath $(BIN)) tests/man
