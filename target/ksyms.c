@@ -19,6 +19,8 @@
 
 /* A function reaches to the next symbol. The last one has none; this far it is believed. */
 enum { LAST_SYMBOL_SIZE = 1 << 20 };
+/* Room for most kernels' functions, to begin with: what is not used costs nothing. */
+enum { FIRST_ENTRIES = 1 << 18, FIRST_NAMES = 8 << 20 };
 
 struct entry {
 	uint64_t address;
@@ -29,6 +31,7 @@ struct ksyms {
 	struct arena arena;
 	bool indexed;
 	VEC(struct entry) entries;
+	uint32_t ordered; /* how many of the first ones stand in order */
 	VEC(char) names;
 	uint32_t scans; /* how often the file was read */
 	bool whole;     /* all of its text is kept */
@@ -163,6 +166,18 @@ static uint32_t keep_name(struct ksyms *k, struct str name)
 	return offset;
 }
 
+/* Among several names of one address the file's first; a function before data. */
+static int by_address(const void *x, const void *y)
+{
+	const struct entry *a = x, *b = y;
+
+	if (a->address != b->address)
+		return a->address < b->address ? -1 : 1;
+	if (!a->name != !b->name)
+		return a->name ? -1 : 1;
+	return (a->name > b->name) - (a->name < b->name);
+}
+
 static bool index_one(void *ctx, const struct ksym *sym)
 {
 	struct ksyms *k = ctx;
@@ -176,19 +191,9 @@ static bool index_one(void *ctx, const struct ksym *sym)
 	*vec_push(&k->arena, &k->entries) = (struct entry){
 		sym->address, function ? keep_name(k, sym->name) : 0,
 	};
+	if (k->ordered == n && (!n || by_address(&k->entries.v[n - 1], &k->entries.v[n]) <= 0))
+		k->ordered++;
 	return true;
-}
-
-/* Among several names of one address the file's first; a function before data. */
-static int by_address(const void *x, const void *y)
-{
-	const struct entry *a = x, *b = y;
-
-	if (a->address != b->address)
-		return a->address < b->address ? -1 : 1;
-	if (!a->name != !b->name)
-		return a->name ? -1 : 1;
-	return (a->name > b->name) - (a->name < b->name);
 }
 
 static void drop_aliases(struct ksyms *k)
@@ -204,11 +209,14 @@ static void drop_aliases(struct ksyms *k)
 static void build_index(struct ksyms *k)
 {
 	k->indexed = true;
+	k->names.v = arena_alloc(&k->arena, k->names.cap = FIRST_NAMES);
+	k->entries.cap = FIRST_ENTRIES;
+	k->entries.v = arena_alloc(&k->arena, k->entries.cap * sizeof *k->entries.v);
 	keep_name(k, STR("")); /* so that no name is at 0 */
 	ksyms_each(k, index_one, k);
-	if (!k->entries.n)
-		return;
-	qsort(k->entries.v, k->entries.n, sizeof *k->entries.v, by_address);
+	/* The kernel's own symbols are in order in most kernels, modules' are not. */
+	if (k->ordered < k->entries.n)
+		qsort(k->entries.v, k->entries.n, sizeof *k->entries.v, by_address);
 	drop_aliases(k);
 }
 
