@@ -5,6 +5,7 @@
 # the lab, all that a kernel has to show in one boot.
 #
 #	plain	kprobes and kretprobes, signals, -c, #!, what is left behind
+#	probes	all forms of probes of kernel functions (probes.sh)
 #	xen	the scripts for Xen guests against the kernel's own counts; the scripts of 2019
 #	short	xenhyper, cpustolen and xenupcall only (kernels other than 6.1)
 #	tools	the other scripts, by name (Xen)
@@ -16,6 +17,7 @@
 # Leaves: a line for each test and the summary; status 1 if any failed.
 cd "$(dirname "$0")/../.." || exit
 . tests/vm/lib.sh
+. tests/vm/probes.sh
 XBT=${XBT:-./xbt}
 dir=$(mktemp -d)
 trap 'lab_cleanup; rm -rf "$dir"' EXIT
@@ -277,6 +279,7 @@ test_steal() {
 for part; do
 	case $part in
 	plain) test_kprobes; test_missing; test_signals; test_command ;;
+	probes) test_typed; test_many; test_copies; test_forms ;;
 	xen) test_xenhyper_single; test_xenhyper; test_xenmcidx; test_latencies; test_xenupcall; test_cpustolen; test_2019 ;;
 	tools) test_tools; test_xenhyper_lat ;;
 	short) test_xenhyper_single; test_xenhyper; test_cpustolen; test_xenupcall ;;

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# probes.sh: kernel functions in all forms of probe. Part of suite.sh, which reads it.
+#
+# Knows: that one process's calls are the same number for a kprobe, an fentry, an fexit and a
+#	kretprobe of one function, and that dd reads and writes as often as it is told to.
+# Needs: suite.sh's start, stop and value; a kernel with kprobes.
+# Leaves: a line for each test.
+
+reads() { dd if=/dev/zero of=/dev/null bs=7 count=500 2>/dev/null; }
+
+has_fentry() { "$XBT" -q --dry-run -e 'fentry:vfs_read { }' >/dev/null 2>&1; }
+
+test_typed() {
+	has_fentry || { skip "fentry, fexit" "this kernel takes none"; return; }
+	start -e 'kprobe:vfs_read / comm == "dd" / { @k = count(); @kn = sum(args.count); @k2 = sum(arg2); }
+		fentry:vfs_read / comm == "dd" / { @f = count(); @fn = sum(args.count); @ok = sum(args.file->f_inode->i_ino > 0); }
+		fexit:vfs_read / comm == "dd" && args.count == 7 / { @x = count(); @xn = sum(retval); @[probe, func] = count(); }
+		kfunc:vfs_write / comm == "dd" && args->count == 7 / { @w = count(); }
+		kretprobe:vfs_read / comm == "dd" / { @r = count(); }'
+	reads
+	stop
+	calls=$(value '@k')
+	[ "$calls" -ge 500 ] && ok "kprobe before fentry" || bad "kprobe before fentry" "$(cat "$out" "$err")"
+	equal "fentry = kprobe" "$(value '@f')" "$calls"
+	equal "kretprobe = kprobe" "$(value '@r')" "$calls"
+	equal "args.count = arg2" "$(value '@kn')" "$(value '@k2')"
+	equal "args.count of fentry" "$(value '@fn')" "$(value '@k2')"
+	equal "args.file->f_inode" "$(value '@ok')" "$calls"
+	equal "fexit" "$(value '@x')" 500
+	equal "retval of fexit" "$(value '@xn')" 3500
+	equal "probe and func of fexit" "$(value '@[fexit:vfs_read, vfs_read]')" 500
+	equal "kfunc is fentry" "$(value '@w')" 500
+	"$XBT" -e 'fentry:asm_exc_page_fault { }' >"$out" 2>"$err"
+	equal "fentry of what can't be traced: status" $? 1
+	nothing_left "fentry"
+}
+
+# One program for all of them, which asks which it is at.
+test_many() {
+	start -e 'kprobe:vfs_* / comm == "dd" / { @p[probe] = count(); } kretprobe:vfs_* / comm == "dd" / { @r[func] = count(); } kprobe:vfs_read / comm == "dd" / { @k = count(); }'
+	reads
+	stop
+	equal "kprobe:vfs_*" "$(value '@p[kprobe:vfs_read]')" "$(value '@k')"
+	equal "kretprobe:vfs_*" "$(value '@r[vfs_read]')" "$(value '@k')"
+	[ "$(value '@k')" -ge 500 ] && ok "kprobe beside them" || bad "kprobe beside them" "$(cat "$out" "$err")"
+	nothing_left "wildcards"
+	grep -q ' fprobe_' /proc/kallsyms || { skip "kprobe:*" "without fprobe it takes minutes"; return; }
+	"$XBT" -e 'config = { max_probes = 100000 } kprobe:* { @ = count(); } interval:ms:1 { exit(); }' >"$out" 2>"$err"
+	equal "kprobe:*: status" $? 0
+	[ "$(sed -n 's/^Attached \([0-9]*\) probes/\1/p' "$err")" -gt 30000 ] && ok "kprobe:*" || bad "kprobe:*" "$(cat "$err")"
+	nothing_left "kprobe:*"
+}
+
+test_copies() {
+	name=$(awk '$2 ~ /^[tT]$/ && NF == 3 && $3 !~ /\./ { n[$3]++ } END { for (k in n) if (n[k] > 3 && n[k] < 30 && k ~ /^[a-z].*_show$/) print k }' /proc/kallsyms | sort | head -n 1)
+	copies=$(awk -v name="$name" '$2 ~ /^[tT]$/ && ($3 == name || index($3, name ".constprop") == 1 || index($3, name ".isra") == 1)' /proc/kallsyms | wc -l)
+	"$XBT" -e "kprobe:$name { } interval:ms:1 { exit(); }" >"$out" 2>"$err"
+	equal "$name is $copies functions" "$(sed -n 's/^Attached \([0-9]*\) probes/\1/p' "$err")" $((copies + 1))
+	nothing_left "copies"
+}
+
+# More arguments than registers: mmap's seventh of its inner function, and an offset.
+test_forms() {
+	start -e 'kprobe:vfs_read+0, k:vmlinux:vfs_read / comm == "dd" / { @[probe] = count(); } kprobe:vfs_read / comm == "dd" / { @k = count(); } rawtracepoint:sys_enter / comm == "dd" && args.id == 0 / { @raw = count(); } tracepoint:syscalls:sys_enter_read / comm == "dd" / { @t = count(); }'
+	reads
+	stop
+	equal "kprobe:vfs_read+0" "$(value '@[kprobe:vfs_read+0]')" "$(value '@k')"
+	equal "kprobe:vmlinux:vfs_read" "$(value '@[kprobe:vmlinux:vfs_read]')" "$(value '@k')"
+	equal "rawtracepoint = tracepoint" "$(value '@raw')" "$(value '@t')"
+	"$XBT" -e 'kprobe:vfs_read+1 { }' >"$out" 2>"$err"
+	grep -q 'no instruction begins at offset 1' "$err" && ok "an offset within an instruction" || bad "an offset within an instruction" "$(cat "$err")"
+	nothing_left "forms"
+}
