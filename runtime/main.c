@@ -244,7 +244,7 @@ static void script_init(struct script *s, const struct options *o)
 		.has_command = o->command != NULL,
 		.cgroup = o->cgroup,
 		.unsafe = o->unsafe,
-		.btf_path = o->btf,
+		.btf_path = o->btf ? o->btf : getenv("BPFTRACE_BTF"),
 		.include_dirs = o->folders,
 		.include_dirs_n = o->nfolders,
 		.includes = o->headers,
