@@ -61,6 +61,7 @@ SRC = \
 	sema/resolve.c \
 	sema/stack.c \
 	sema/type.c \
+	sema/uaddr.c \
 	codegen/allocate.c \
 	codegen/build.c \
 	codegen/build_access.c \

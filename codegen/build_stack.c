@@ -187,6 +187,17 @@ ref build_reg(struct build *b, struct node *n, struct place to)
 	return build_ctx_load(b, offset, 8, false);
 }
 
+/* At a uprobe the instruction pointer is the probe's address. */
+ref build_uaddr(struct build *b, struct node *n, struct place to)
+{
+	ref ip = build_ctx_load(b, arch_host()->ip, 8, false);
+	struct str name;
+
+	(void)to;
+	literal_text(b->s, n->call.args, &name);
+	return op2c(b, OP_ADD, ip, uaddr_find(b->s, b->target, name)->distance);
+}
+
 ref build_stack_length(struct build *b, struct node *n)
 {
 	struct place stack = build_memory(b, n);

@@ -276,6 +276,28 @@ static void check_shape(struct checker *c, struct node *n)
 		check_tseries(c, n);
 }
 
+static void check_uaddr(struct checker *c, struct node *n)
+{
+	struct str name = { 0 };
+
+	literal_text(c->s, n->call.args, &name);
+	for (uint32_t i = 0; i < c->p->points.n; i++) {
+		const struct attach_point *ap = &c->p->points.v[i];
+
+		if (!(ap->kind->provides & IS_USER) || ap->kind->provides & HAS_RETVAL) {
+			FAIL(c, n, "uaddr-place", "%s is not in a program that uaddr() could look into",
+			     ap->kind->name);
+			return;
+		}
+		for (uint32_t t = 0; t < ap->targets.n; t++)
+			if (!uaddr_find(c->s, &ap->targets.v[t], name)->found) {
+				FAIL(c, n->call.args, "symbol", "%s has no symbol '%.*s'",
+				     ap->targets.v[t].group, STR_ARG(name));
+				return;
+			}
+	}
+}
+
 /* Programs on kprobes, uprobes and perf events get the registers, at the start of their context. */
 static void check_register(struct checker *c, struct node *n)
 {
@@ -355,7 +377,7 @@ void check_builtin(struct checker *c, struct node *n)
 		[B_has_key] = check_element,     [B_len] = check_len,
 		[B_clear] = check_whole_map,     [B_zero] = check_whole_map,
 		[B_kstack] = check_stack,        [B_ustack] = check_stack,
-		[B_reg] = check_register,
+		[B_reg] = check_register,        [B_uaddr] = check_uaddr,
 		[B_kaddr] = check_kaddr,         [B_percpu_kaddr] = check_kaddr,
 	};
 

@@ -338,6 +338,8 @@ static const struct type *infer_call(struct inference *in, struct node *n)
 		return &type_error;
 	if (fn->result[0])
 		return named_type(in->s, fn->result);
+	if (fn->id == B_uaddr)
+		return args && literal_text(in->s, args, &text) ? uaddr_type(in->s, in->p, text) : &type_error;
 	if (fn->form == FORM_BOTH)
 		return stack_type(in->s, n);
 	if (!args)

@@ -146,6 +146,7 @@ struct script {
 	bool too_many;           /* more than config.max_probes: reported */
 	VEC(struct map *) maps;
 	struct table map_by_name;
+	struct table uaddrs;     /* what uaddr() has found */
 };
 
 /* The passes, in order. Each reports to s->diag; the driver stops after one that reported errors. */
@@ -205,6 +206,15 @@ const struct field *args_field(struct script *, const struct attach_point *, str
 			       struct str name);
 /* What a call of tseries() says; what makes no sense there is 1. */
 struct tseries tseries_of(const struct script *, const struct node *call);
+/* uaddr.c: how far it is from the probe's address to a symbol of the probed file. */
+struct uaddr {
+	bool found;
+	uint32_t size;
+	int64_t distance;
+};
+const struct uaddr *uaddr_find(struct script *, const struct target *, struct str name);
+/* The type of uaddr(name) in this probe: a pointer to a number of the symbol's size. */
+const struct type *uaddr_type(struct script *, const struct probe *, struct str name);
 /* The type of a call of kstack or ustack. */
 const struct type *stack_type(struct script *, const struct node *call);
 /* Is this node the builtin `args`? */
