@@ -234,6 +234,9 @@ ref build_str(struct build *b, struct node *n, struct place to)
 	address = build_address(b, arg, &space);
 	if (arg->next)
 		size = build_limit(b, build_value(b, arg->next), to.type->len);
+	else if (type_slot(to.type) > to.type->len)
+		/* If it ends behind the capacity it is cut, and has no NUL to hide that. */
+		size = ir_const(b->fn, to.type->len + 1);
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
 	build_read_string(b, space, to, size, address);
 	return 0;

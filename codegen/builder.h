@@ -50,6 +50,7 @@ struct build {
 	uint32_t nesting;        /* of statements, from 1 */
 	uint32_t stack_used;
 	uint32_t scratch_used, scratch_most;
+	bool large;              /* scratch memory is in IMAGE_LARGE */
 	uint32_t keys;           /* stack bytes that merged keys hold */
 	ref operand;             /* of the aggregation that is built: its value, and its shape */
 	const struct hist_shape *shape;

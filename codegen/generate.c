@@ -111,24 +111,33 @@ static void build_body(struct build *b)
 }
 
 /* Most kernels have no larger values in per-CPU maps. */
-enum { PER_CPU_MAX = 32768 };
+enum { PER_CPU_MAX = 32768, LARGE_MAX = 4 << 20 };
 
 /* The entry block is written last, when it is known what the function needs. */
 uint32_t function_begin(struct build *b)
 {
 	uint32_t start = ir_block(b->fn);
 
-	b->scratch = ir_new_ins(b->fn, OP_LOOKUP, 0, 0, IMAGE_SCRATCH, 8);
+	b->scratch = ir_new_ins(b->fn, OP_LOOKUP, 0, 0, b->large ? IMAGE_LARGE : IMAGE_SCRATCH, 8);
 	ir_leave(b->fn);
 	b->fn->blocks.v[start].preds = 1; /* its jump comes last */
 	ir_enter(b->fn, start);
 	return start;
 }
 
+/* Which entry is this program's on this CPU. */
+static ref large_index(struct build *b)
+{
+	ref cpu = ir_append(b->fn, OP_RUNCALL, 0, 0, BPF_FUNC_get_smp_processor_id, 8);
+
+	return build_add(b, ir_append(b->fn, OP_EXT, cpu, 0, 0, 4),
+			 ir_const(b->fn, (int64_t)b->prog * cpus_possible()));
+}
+
 void function_end(struct build *b, uint32_t start)
 {
 	struct fn *f = b->fn;
-	struct image_map *scratch = &b->image->maps.v[IMAGE_SCRATCH];
+	struct image_map *scratch = &b->image->maps.v[b->large ? IMAGE_LARGE : IMAGE_SCRATCH];
 	uint32_t none;
 	ref key;
 
@@ -137,15 +146,15 @@ void function_end(struct build *b, uint32_t start)
 		ir_jump(f, start);
 		return;
 	}
-	if (b->scratch_most > PER_CPU_MAX)
+	if (b->scratch_most > LARGE_MAX)
 		f->failure = arena_printf(f->arena, "the values of one statement take %u bytes, and %d are there; "
 					  "a struct's fields, or shorter strings, may do", b->scratch_most,
-					  PER_CPU_MAX);
-	if (scratch->value_size < b->scratch_most)
+					  LARGE_MAX);
+	if (scratch->value_size < b->scratch_most && (b->large || b->scratch_most <= PER_CPU_MAX))
 		scratch->value_size = b->scratch_most;
 	none = ir_block(f);
 	key = ir_slot(f, 8);
-	ir_store(f, key, 0, ir_const(f, b->prog), 8);
+	ir_store(f, key, 0, b->large ? large_index(b) : ir_const(f, b->prog), 8);
 	f->ins.v[b->scratch].arg[0] = key;
 	ir_place(f, f->current, b->scratch);
 	ir_branch(f, b->scratch, start, none);
@@ -232,10 +241,18 @@ static bool make_program(struct script *s, struct image *image, struct probe *p,
 {
 	struct build b = { .s = s, .nesting = 1, .image = image, .p = p, .ap = ap, .target = targets,
 			   .prog = image->progs.n, .by_cookie = n > 1 && can_look_up(s, p, ap) };
+	struct build again = b;
+	uint32_t events = image->events.n, *callbacks;
 	struct fn *f = build_program(&b, program_name(s, targets));
-	uint32_t *callbacks = arena_alloc(&s->arena, (f->callbacks.n + 1) * sizeof *callbacks);
 	struct prog *prog;
 
+	if (b.scratch_most > PER_CPU_MAX) {
+		/* Once more, with another place for it; what it sends is the same. */
+		image->events.n = events;
+		again.large = true;
+		f = build_program(&again, program_name(s, targets));
+	}
+	callbacks = arena_alloc(&s->arena, (f->callbacks.n + 1) * sizeof *callbacks);
 	if (!run_passes(s, f, d))
 		return false;
 	emit_join(f, callbacks);
@@ -297,6 +314,7 @@ static void add_own_maps(struct script *s, struct image *image)
 		[IMAGE_LEDGER] = { "xbt_ledger", BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE, NULL },
 		[IMAGE_ZERO] = { "xbt_zero", BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0, NULL },
 		[IMAGE_SCRATCH] = { "xbt_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1, 0, NULL },
+		[IMAGE_LARGE] = { "xbt_large", BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0, NULL },
 		[IMAGE_STACKS] = { "xbt_stacks", BPF_MAP_TYPE_HASH, 8, 8 + STACK_DEPTH_MAX * 8, STACKS, 0,
 				   NULL },
 		[IMAGE_SPARE] = { "xbt_spare", BPF_MAP_TYPE_HASH, 8, 8 + STACK_DEPTH_MAX * 8, STACKS / 128, 0,
@@ -352,6 +370,7 @@ struct image *generate(struct script *s, const struct dumps *d)
 		}
 	image->maps.v[IMAGE_LEDGER].value_size = image->ledger.n * 8;
 	image->maps.v[IMAGE_SCRATCH].max_entries = image->progs.n ? image->progs.n : 1;
+	image->maps.v[IMAGE_LARGE].max_entries = image->progs.n * cpus_possible() + 1;
 	image->nprobes = s->probes.n;
 	image->source = s->source;
 	image->config = s->config;

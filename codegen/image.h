@@ -19,6 +19,7 @@ enum {
 	IMAGE_LEDGER,  /* mmap-able ARRAY of one entry: a u64 for each of image.ledger */
 	IMAGE_ZERO,    /* ARRAY of one entry of zeros, never written: what new elements start from */
 	IMAGE_SCRATCH, /* PERCPU_ARRAY: objects too large for the stack, an entry for each program */
+	IMAGE_LARGE,   /* ARRAY: the same where that is too large for per-CPU memory, one for each CPU, too */
 	IMAGE_STACKS,  /* HASH: a stack's id -> its second hash, its addresses */
 	IMAGE_SPARE,   /* the same, of those for which the kernel had no memory just then */
 	IMAGE_BUILD_IDS, /* the same of stacks with build ids */

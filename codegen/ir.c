@@ -280,13 +280,24 @@ ref ir_call(struct fn *f, enum bpf_func_id id, uint32_t nargs, const ref *args)
 	return r;
 }
 
+/* An instruction's offset has 16 bits: what is beyond goes into the address. */
+static ref within_reach(struct fn *f, ref address, int64_t *offset)
+{
+	int64_t far = *offset == (int16_t)*offset ? 0 : *offset;
+
+	*offset -= far;
+	return far ? ir_append(f, OP_ADD, address, ir_const(f, far), 0, 8) : address;
+}
+
 ref ir_load(struct fn *f, ref address, int64_t offset, uint8_t width)
 {
+	address = within_reach(f, address, &offset);
 	return ir_append(f, OP_LOAD, address, 0, offset, width);
 }
 
 void ir_store(struct fn *f, ref address, int64_t offset, ref value, uint8_t width)
 {
+	address = within_reach(f, address, &offset);
 	ir_append(f, OP_STORE, address, value, offset, width);
 }
 

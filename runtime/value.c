@@ -89,13 +89,13 @@ void traced_text(const struct session *s, struct buffer *b, const char *text, si
 	}
 }
 
-/* A string without its NUL was cut, and says so. */
+/* A string without its NUL was cut, and says so: its last byte only tells that it went on. */
 static void string_text(const struct session *s, struct buffer *b, const uint8_t *bytes,
 			uint32_t capacity)
 {
 	size_t n = strnlen((const char *)bytes, capacity);
 
-	traced_text(s, b, (const char *)bytes, n);
+	traced_text(s, b, (const char *)bytes, n && n == capacity ? n - 1 : n);
 	if (n == capacity && n)
 		buffer_str(b, s->image->config.str_trunc_trailer);
 }
@@ -303,7 +303,7 @@ static void c_text(struct session *s, struct buffer *b, const struct type *t, co
 
 	switch (t->kind) {
 	case T_STRING:
-		string_text(s, b, at, t->len);
+		traced_text(s, b, (const char *)at, strnlen((const char *)at, t->len));
 		break;
 	case T_ARRAY:
 		array_text(s, b, t, at);

@@ -227,6 +227,8 @@ static const struct type *infer_str(struct inference *in, const struct node *arg
 		return type_string(&in->s->types, literal_cut(in->s, args, text).len + 1);
 	if (args->type && args->type->kind == T_STRING && !args->next)
 		return args->type;
+	if (!args->next)
+		return type_string(&in->s->types, in->s->config.max_strlen + 1);
 	return type_string(&in->s->types, wanted_length(in, args->next));
 }
 
