@@ -252,6 +252,10 @@ static bool check_offset(struct search *x, const struct elf_function *f, uint64_
 
 static void warn_several(struct search *x)
 {
+	if (x->found.n && x->found.v[0].indirect && !glob_has(x->ap->part[1]))
+		diag_warn(&x->s->diag, x->ap->at, "indirect",
+			  "'%.*s' is chosen among several when the program starts: the probe sees that, "
+			  "and not the calls", STR_ARG(x->found.v[0].name));
 	if (x->found.n > 1 && !glob_has(x->ap->part[1]) && !x->file->several && !x->ap->part[3].len)
 		diag_warn(&x->s->diag, x->ap->at, "several", "%s has %u functions of this name: all are probed",
 			  x->file->shown, x->found.n);

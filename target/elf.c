@@ -195,7 +195,8 @@ static bool is_wanted(const struct walk *w, const GElf_Sym *sym)
 static bool visit_symbol(const struct elf *elf, const GElf_Sym *sym, const char *name,
 			 const struct walk *w)
 {
-	struct elf_function f = { .address = sym->st_value, .size = sym->st_size };
+	struct elf_function f = { .address = sym->st_value, .size = sym->st_size,
+				  .indirect = GELF_ST_TYPE(sym->st_info) == STT_GNU_IFUNC };
 
 	if (!is_wanted(w, sym) || !name || !*name)
 		return true;

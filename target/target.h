@@ -183,6 +183,7 @@ size_t elf_bytes(const struct elf *, uint64_t offset, void *to, size_t n);
 struct elf_function {
 	struct str name;
 	uint64_t address, size, offset; /* offset: in the file */
+	bool indirect; /* it only chooses, when the program starts, which other one is called */
 };
 /* Each function symbol, some twice, until visit returns false. */
 void elf_functions(const struct elf *, bool (*visit)(void *ctx, const struct elf_function *), void *ctx);
