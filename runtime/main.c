@@ -171,7 +171,8 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 	l->child_pid = child->pid;
 	if (!load(l) || !loop_open(s) || !run_special(l, "begin"))
 		return false;
-	loop_drain(s);
+	if (!s->format->attached) /* which says so first */
+		loop_drain(s);
 	watch_processes(s, o->pid);
 	if (!s->done && !attach(l))
 		return false;
