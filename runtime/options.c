@@ -15,7 +15,7 @@
 #include "runtime/print.h"
 
 enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW, OPT_UNSAFE,
-       OPT_BTF, OPT_INCLUDE, OPT_CGROUP, OPT_MISSING };
+       OPT_BTF, OPT_INCLUDE, OPT_CGROUP, OPT_MISSING, OPT_REFUSED };
 
 static const struct {
 	int key;
@@ -46,8 +46,28 @@ static const struct {
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
 	{ OPT_BUILTINS, "builtins", NULL, "list the words and functions of the language" },
 	{ OPT_NO_WARNINGS, "no-warnings", NULL, "print no warnings" },
+	{ 'k', NULL, NULL, "accepted: reads that fail are told in any case" },
 	{ 'h', "help", NULL, "show this" },
 	{ 'V', "version", NULL, "show the version" },
+};
+
+/* bpftrace's others, and why not. */
+static const struct {
+	const char *name;
+	bool takes;
+	const char *why;
+} refused[] = {
+	{ "aot", true, "xbt writes no programs to files" },
+	{ "bench", true, "it is for bpftrace's own development" },
+	{ "debuginfo", true, "debug files are found by their build id" },
+	{ "emit-elf", true, "xbt writes no object files; -d emit shows the instructions" },
+	{ "emit-llvm", true, "there is no LLVM in xbt; -d build shows its own form" },
+	{ "mode", true, "it is for bpftrace's own development" },
+	{ "no-feature", true, "what the kernel can do is found out by asking it" },
+	{ "probe-filter", true, "a pattern says what to attach to" },
+	{ "test", true, "it is for bpftrace's own development" },
+	{ "traceable-functions", true, "the kernel's own list of functions is used" },
+	{ "usdt-file-activation", false, "the kernel counts a USDT probe's users itself" },
 };
 
 void options_help(FILE *out)
@@ -164,7 +184,13 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_NO_WARNINGS: o->no_warnings = true; break;
 	case 'h': o->action = ACT_HELP; break;
 	case 'V': o->action = ACT_VERSION; break;
-	default: unknown(o, key); break;
+	case 'k': break;
+	default:
+		if (key >= OPT_REFUSED)
+			complain(o, refused[key - OPT_REFUSED].name, refused[key - OPT_REFUSED].why);
+		else
+			unknown(o, key);
+		break;
 	}
 }
 
@@ -204,7 +230,7 @@ static void finish(struct options *o, int argc, char **argv, int first)
 
 void options_parse(struct options *o, int argc, char **argv)
 {
-	struct option longs[LEN(table) + 1] = { 0 };
+	struct option longs[LEN(table) + LEN(refused) + 1] = { 0 };
 	char shorts[2 * LEN(table) + 4];
 	size_t n = 1, l = 0;
 	int key;
@@ -221,6 +247,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		if (table[i].name)
 			longs[l++] = (struct option){ table[i].name, takes, NULL, table[i].key };
 	}
+	for (size_t i = 0; i < LEN(refused); i++)
+		longs[l++] = (struct option){ refused[i].name, refused[i].takes, NULL, OPT_REFUSED + (int)i };
 	shorts[n] = 0;
 	opterr = 0;
 	*o = (struct options){ .action = ACT_RUN, .argv = argv, .buffering = _IOLBF, .pid = -1,
