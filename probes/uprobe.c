@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "codegen/build.h"
 #include "codegen/image.h"
@@ -69,13 +70,31 @@ static bool parse_offset(struct script *s, struct attach_point *ap)
 	return true;
 }
 
+struct str user_program(struct script *s)
+{
+	char path[4096];
+	ssize_t n = readlink(arena_printf(&s->work, "/proc/%d/exe", s->pid), path, sizeof path);
+
+	return n > 0 ? str_of(str_dup(&s->arena, (struct str){ path, (uint32_t)n })) : STR("");
+}
+
+/* FILE@source.c:123 */
+static bool no_lines(struct script *s, const struct attach_point *ap)
+{
+	uint32_t e = diag_error(&s->diag, ap->at, "uprobe-line",
+				"xbt can't find lines of source code: it reads no DWARF");
+
+	diag_hint(&s->diag, e, "name the function, with an offset if need be");
+	return false;
+}
+
 static bool parse_uprobe(struct script *s, struct attach_point *ap)
 {
 	uint32_t n = ap->nparts;
 
 	if (n == 1 && s->pid > 0) {
 		ap->part[1] = ap->part[0];
-		ap->part[0] = str_of(arena_printf(&s->arena, "/proc/%d/exe", s->pid));
+		ap->part[0] = user_program(s);
 	} else if (n == 3 && str_is(ap->part[1], "cpp")) {
 		ap->part[3] = ap->part[1];
 		ap->part[1] = ap->part[2];
@@ -88,6 +107,8 @@ static bool parse_uprobe(struct script *s, struct attach_point *ap)
 	ap->part[1] = attach_unquote(ap->part[1]);
 	if (!ap->part[0].len || !ap->part[1].len)
 		return attach_malformed(s, ap);
+	if (is_address(ap->part[1]) && memchr(ap->part[0].s, '@', ap->part[0].len))
+		return no_lines(s, ap);
 	return parse_offset(s, ap);
 }
 

@@ -31,7 +31,7 @@ static bool parse_usdt(struct script *s, struct attach_point *ap)
 	}
 	ap->nparts = 3;
 	if (!ap->part[0].len && s->pid > 0)
-		ap->part[0] = str_of(arena_printf(&s->arena, "/proc/%d/exe", s->pid));
+		ap->part[0] = user_program(s);
 	if (!ap->part[0].len || !ap->part[2].len)
 		return attach_malformed(s, ap);
 	return true;

@@ -89,11 +89,11 @@ void check_map_read(struct checker *c, struct node *n)
 /* ---- builtin words ---------------------------------------------------------------------- */
 
 static const struct { enum builtin_id id; uint32_t needs; const char *where; } needs[] = {
-	{ B_argn, HAS_ARGN, "where a function is entered (kprobe), and in rawtracepoint" },
-	{ B_retval, HAS_RETVAL, "where a function returns: kretprobe" },
-	{ B_func, HAS_FUNC, "in probes of functions: kprobe, kretprobe" },
+	{ B_argn, HAS_ARGN, "where a function is entered (kprobe, fentry, uprobe), in usdt and rawtracepoint" },
+	{ B_retval, HAS_RETVAL, "where a function returns: kretprobe, fexit, uretprobe" },
+	{ B_func, HAS_FUNC, "in probes of functions: kprobe, fentry, uprobe, and at their returns" },
 	{ B_ctx, HAS_CTX, "in iterators: iter" },
-	{ B_args, HAS_ARGS, "in probes with named fields: tracepoint" },
+	{ B_args, HAS_ARGS, "in probes with named fields: tracepoint, rawtracepoint, kprobe, fentry, fexit" },
 };
 
 static void check_argn(struct checker *c, struct node *n, int number)
@@ -136,6 +136,15 @@ static void check_name(struct checker *c, struct node *n)
 		check_argn(c, n, builtin_argn(n->name.name));
 }
 
+static void unknown_fields(struct checker *c, struct node *n, const struct target *t)
+{
+	uint32_t e = FAIL(c, n, "field", "%s has no fields: nothing is known of its arguments", t->text);
+
+	diag_hint(&c->s->diag, e, "%s", ctype_no_btf(c->s) ? ctype_no_btf(c->s)
+							      : "the kernel's BTF does not have it; arg0, "
+								"arg1, ... may do");
+}
+
 static void check_args_field(struct checker *c, struct node *n)
 {
 	for (uint32_t i = 0; i < c->p->points.n; i++) {
@@ -150,8 +159,12 @@ static void check_args_field(struct checker *c, struct node *n)
 				continue;
 			if (!t->args && c->s->check_only)
 				return; /* its format can't be read without privilege */
+			if (!t->args) {
+				unknown_fields(c, n, t);
+				return;
+			}
 			e = FAIL(c, n, "field", "%s has no field '%.*s'", t->text, STR_ARG(n->member.name));
-			for (uint32_t f = 0; t->args && f < t->args->nfields; f++)
+			for (uint32_t f = 0; f < t->args->nfields; f++)
 				str_near(&near, t->args->fields[f].name);
 			if (near.best.len)
 				diag_hint(&c->s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
