@@ -57,6 +57,31 @@ ref build_stats(struct build *b, struct node *n, struct place to)
 	return build_sum(b, n, to);
 }
 
+/* Of all CPUs together: as agg_extreme_mask() has it, so that only the greater may replace what is
+ * there, zeros included. Who is in the way has made it greater: after some tries the loss is counted. */
+static void build_shared_extreme(struct build *b, struct place to, const struct map *m)
+{
+	enum { TRIES = 8 };
+	struct fn *f = b->fn;
+	ref mine = op2c(b, OP_XOR, b->operand, (int64_t)agg_extreme_mask(m));
+	uint32_t done = ir_block(f), mark = ir_scope(f);
+
+	for (int i = 0; i < TRIES; i++) {
+		uint32_t try = ir_block(f), again = ir_block(f);
+		ref held = ir_load(f, to.base, 0, 8), args[] = { to.base, held, mine };
+
+		ir_branch(f, op2(b, OP_ULT, held, mine), try, done);
+		ir_enter(f, try);
+		ir_branch(f, op2(b, OP_EQ, ir_call(f, (enum bpf_func_id)HELPER_CMPXCHG, 3, args), held), done, again);
+		ir_enter(f, again);
+	}
+	ledger_add(b, LEDGER_RACE, m, m->at, 1);
+	ir_jump(f, done);
+	ir_unscope(f, mark);
+	ir_enter(f, done);
+	ir_store(f, to.base, 8, ir_const(f, 1), 8);
+}
+
 /* { value, seen }: the first value counts whatever it is. */
 static ref build_extreme(struct build *b, struct place to, bool greatest)
 {
@@ -65,6 +90,10 @@ static ref build_extreme(struct build *b, struct place to, bool greatest)
 	enum op less = to.type->sign ? OP_LT : OP_ULT;
 	ref held;
 
+	if (b->shared) {
+		build_shared_extreme(b, to, b->changed);
+		return 0;
+	}
 	ir_branch(f, ir_load(f, to.base, 8, 8), compare, store);
 	ir_enter(f, compare);
 	held = ir_load(f, to.base, 0, 8);
@@ -256,10 +285,21 @@ static ref build_average(struct build *b, const struct map *m, ref sum, ref n)
 	return op2(b, OP_SUB, op2(b, OP_XOR, quotient, sign), sign);
 }
 
+/* { value, seen } of all CPUs: 0 if there was none. */
+static ref build_seen(struct build *b, const struct map *m, ref value, ref seen)
+{
+	struct fork k = fork_if(b, seen);
+
+	fork_else(b, &k, op2c(b, OP_XOR, value, (int64_t)agg_extreme_mask(m)));
+	return fork_join(b, &k, ir_const(b->fn, 0));
+}
+
 ref build_aggregate_value(struct build *b, const struct map *m, ref words)
 {
 	ref first = ir_load(b->fn, words, 0, 8);
 
+	if (m->agg == AGG_MIN || m->agg == AGG_MAX)
+		return build_seen(b, m, first, ir_load(b->fn, words, 8, 8));
 	if (m->agg != AGG_AVG)
 		return first;
 	return build_average(b, m, first, ir_load(b->fn, words, 8, 8));

@@ -400,6 +400,7 @@ void build_aggregation(struct build *b, struct node *n, struct node *call)
 	key = build_key(b, m, n->map.key);
 	e = m->storage == STORE_CPU_ARRAY ? only_element(b, m, key) : element_begin(b, m, key, 0);
 	b->shape = &m->hist;
+	b->changed = m;
 	b->series = &m->series;
 	b->shared = m->storage == STORE_HASH;
 	build_table[call->call.fn->id](b, call, (struct place){ e.address, 0, m->val });

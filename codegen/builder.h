@@ -55,6 +55,7 @@ struct build {
 	ref operand;             /* of the aggregation that is built: its value, and its shape */
 	const struct hist_shape *shape;
 	const struct tseries *series;
+	const struct map *changed; /* the map that it is of */
 	bool shared;             /* its words are those of all CPUs */
 };
 

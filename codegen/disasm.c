@@ -69,7 +69,9 @@ static void disasm_memory(const struct bpf_insn *i, FILE *out)
 		fprintf(out, "*(%s *)(r%d %+d) = %d", size, i->dst_reg, i->off, i->imm);
 		break;
 	default:
-		if (BPF_MODE(i->code) == BPF_ATOMIC)
+		if (BPF_MODE(i->code) == BPF_ATOMIC && i->imm == BPF_CMPXCHG)
+			fprintf(out, "r0 = cmpxchg(*(%s *)(r%d %+d), r0, r%d)", size, i->dst_reg, i->off, i->src_reg);
+		else if (BPF_MODE(i->code) == BPF_ATOMIC)
 			fprintf(out, "lock *(%s *)(r%d %+d) += r%d", size, i->dst_reg, i->off, i->src_reg);
 		else
 			fprintf(out, "*(%s *)(r%d %+d) = r%d", size, i->dst_reg, i->off, i->src_reg);

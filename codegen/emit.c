@@ -360,7 +360,12 @@ static void emit_call(struct emitter *e, const struct ins *i)
 	for (uint32_t k = 0; k < n; k++)
 		if (from[k] < 0)
 			put_value(e, (int)k + 1, i->arg[k]);
-	put(e, BPF_JMP | BPF_CALL, 0, 0, 0, (int32_t)i->imm);
+	if (i->imm == HELPER_CMPXCHG) {
+		put_mov(e, BPF_REG_0, BPF_REG_2);
+		put(e, BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_1, BPF_REG_3, 0, BPF_CMPXCHG);
+	} else {
+		put(e, BPF_JMP | BPF_CALL, 0, 0, 0, (int32_t)i->imm);
+	}
 	if (i->spill)
 		store_result(e, i);
 	else if (i->reg >= 0)

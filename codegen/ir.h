@@ -35,6 +35,9 @@ extern const struct op_info op_info[OPS];
 
 enum { OPERANDS = 5 };
 
+/* A HELPER that is none: 8 bytes at a become c if they are b, at once; what they were. Needs 5.12. */
+enum { HELPER_CMPXCHG = 1 << 16 };
+
 struct ins {
 	uint8_t op, width;
 	int8_t reg;         /* allocate: the register; -1: none */

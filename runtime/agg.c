@@ -170,6 +170,8 @@ void snapshot_add(struct snapshot *snap, const void *key, const void *values, ui
 	into = (uint64_t *)(snap->values.v + snap->values.n - snap->value_size);
 	for (uint32_t i = 0; i < parts; i++)
 		merge(snap->map, into, part + (size_t)i * words, words);
+	if ((snap->map->agg == AGG_MIN || snap->map->agg == AGG_MAX) && snap->map->storage == STORE_HASH && into[1])
+		into[0] ^= agg_extreme_mask(snap->map);
 	e.order = order_of(snap->map, into);
 	buffer_bytes(&snap->elements, &e, sizeof e);
 }

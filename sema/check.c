@@ -70,6 +70,20 @@ void check_undefined_map(struct checker *c, struct node *n)
 		diag_hint(&c->s->diag, e, "did you mean %.*s?", STR_ARG(near.best));
 }
 
+/* One value for all CPUs that only grows takes what came with 5.12: compare and exchange. */
+static void check_extreme_kernel(struct checker *c, const struct node *n)
+{
+	enum agg_kind agg = n->map.map->agg;
+	struct features f;
+
+	if (agg != AGG_MIN && agg != AGG_MAX)
+		return;
+	features_read(&c->s->work, &f);
+	if (f.release < (5 << 16 | 12 << 8))
+		FAIL(c, n, "aggregation-kernel", "reading %s() needs Linux 5.12; this is %s", agg_name(agg),
+		     f.release_text);
+}
+
 void check_map_read(struct checker *c, struct node *n)
 {
 	uint32_t e;
@@ -79,6 +93,7 @@ void check_map_read(struct checker *c, struct node *n)
 	if (!n->map.map->agg)
 		return;
 	n->map.map->read_back = true;
+	check_extreme_kernel(c, n);
 	if (agg_is_readable(n->map.map->agg) || n->map.map->agg == AGG_STATS)
 		return;
 	e = FAIL(c, n, "aggregation-read", "%.*s holds %s(), which is no number that could be read",

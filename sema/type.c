@@ -393,6 +393,13 @@ bool tseries_how(struct str word, enum tseries_how *how)
 	return false;
 }
 
+uint64_t agg_extreme_mask(const struct map *m)
+{
+	uint64_t sign = m->val->sign ? 1ull << 63 : 0;
+
+	return m->agg == AGG_MAX ? sign : ~sign;
+}
+
 bool agg_is_readable(enum agg_kind kind)
 {
 	return kind == AGG_COUNT || kind == AGG_SUM || kind == AGG_AVG || kind == AGG_MIN ||

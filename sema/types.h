@@ -228,6 +228,9 @@ struct map {
 
 /* How many u64 words a map's value has on each CPU (aggregations), or in its one value. */
 uint32_t agg_words(const struct map *);
+/* What min() and max() that a script reads are stored with, by exclusive or: as numbers without sign, of
+ * which the greatest is wanted, and zero is less than all. */
+uint64_t agg_extreme_mask(const struct map *);
 const char *agg_name(enum agg_kind);
 /* Is its value a number that scripts can read? */
 bool agg_is_readable(enum agg_kind);
@@ -283,6 +286,7 @@ enum ledger_kind {
 	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
 	LEDGER_FAULT,       /* reads at `at` of memory that is not there: zeros were used */
 	LEDGER_LOOP,        /* a for loop at `at` that the kernel refused: more than 8388608 turns */
+	LEDGER_RACE,        /* an update of min() or max() in `map` that other CPUs were in the way of */
 	LEDGER_CPID,        /* not a loss: process id of -c's command */
 	LEDGER_TAI,         /* not a loss: CLOCK_TAI - CLOCK_BOOTTIME in ns when tracing began */
 };

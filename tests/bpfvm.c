@@ -835,9 +835,15 @@ static void step_atomic(struct machine *m, const struct bpf_insn *i)
 {
 	struct reg *base = get(m, i->dst_reg), v;
 
-	if (i->imm != BPF_ADD || BPF_SIZE(i->code) != BPF_DW || base->kind == FRAME)
+	if ((i->imm != BPF_ADD && i->imm != BPF_CMPXCHG) || BPF_SIZE(i->code) != BPF_DW || base->kind == FRAME)
 		refuse(m, "an atomic operation that bpfvm doesn't have");
 	v = load_from(m, base, i->off, 8);
+	if (i->imm == BPF_CMPXCHG) {
+		if (v.v == get(m, BPF_REG_0)->v)
+			store_to(m, base, i->off, 8, get(m, i->src_reg));
+		m->r[0] = v;
+		return;
+	}
 	v.v += get(m, i->src_reg)->v;
 	store_to(m, base, i->off, 8, &v);
 }
