@@ -326,8 +326,10 @@ static int attach_tracepoint(int prog_fd, const struct prog *prog, const struct 
 	bool refused;
 	int error;
 
-	links->why = NULL;
+	links->why = id < 0 ? attach_reason(errno) : NULL;
 	if (id < 0) {
+		if (links->why)
+			return -EMFILE;
 		tracefs_root(links->arena, &links->why);
 		if (!links->why)
 			links->why = "no such event";

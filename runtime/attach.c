@@ -40,8 +40,10 @@ static bool is_special(const struct prog *p)
 
 /* ---- what went wrong -------------------------------------------------------------------- */
 
-static void report_failure(struct loaded *l, const struct failure *f, bool others)
+/* One line for n targets of an attach point that failed alike. */
+static void report_failure(struct loaded *l, const struct failure *f, uint32_t n, bool others)
 {
+	const char *more = n > 1 ? arena_printf(l->links.arena, " and %u more", n - 1) : "";
 	uint32_t rule = l->session->image->config.missing_probes;
 
 	if (rule == MISSING_IGNORE)
@@ -49,11 +51,21 @@ static void report_failure(struct loaded *l, const struct failure *f, bool other
 	if (rule != MISSING_ALONE)
 		others = rule == MISSING_WARN;
 	if (others)
-		diag_warn(&l->diag, f->target->at, "attach", "can't attach to %s: %s; left out",
-			  f->target->text, f->why);
+		diag_warn(&l->diag, f->target->at, "attach", "can't attach to %s%s: %s; left out",
+			  f->target->text, more, f->why);
 	else
-		diag_error(&l->diag, f->target->at, "attach", "can't attach to %s: %s", f->target->text,
-			   f->why);
+		diag_error(&l->diag, f->target->at, "attach", "can't attach to %s%s: %s",
+			   f->target->text, more, f->why);
+}
+
+static uint32_t count_alike(const struct failure *f, uint32_t n)
+{
+	uint32_t alike = 1;
+
+	while (alike < n && f[alike].target->at.beg == f->target->at.beg &&
+	       f[alike].probe == f->probe && !strcmp(f[alike].why, f->why))
+		alike++;
+	return alike;
 }
 
 static void note_failure(struct attaching *a, const struct prog *p, const struct target *t,
@@ -146,12 +158,15 @@ static bool attach_programs(struct attaching *a)
 bool attach(struct loaded *l)
 {
 	struct attaching a = { .l = l, .start = time(NULL) };
+	uint32_t alike;
 	bool fine;
 
 	a.done = arena_alloc(l->links.arena, (l->session->image->nprobes + 1) * sizeof *a.done);
 	fine = attach_programs(&a);
-	for (uint32_t i = 0; fine && i < a.failures.n; i++)
-		report_failure(l, &a.failures.v[i], a.done[a.failures.v[i].probe] > 0);
+	for (uint32_t i = 0; fine && i < a.failures.n; i += alike) {
+		alike = count_alike(&a.failures.v[i], a.failures.n - i);
+		report_failure(l, &a.failures.v[i], alike, a.done[a.failures.v[i].probe] > 0);
+	}
 	diag_print(&l->diag, stderr);
 	return fine && !l->diag.nerror;
 }
