@@ -7,6 +7,7 @@
  * at once. On a terminal, what takes longer than a second says how far it has come.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -87,6 +88,22 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Descriptors that waiting for events, printing and detaching will need. */
+enum { SPARE = 16 };
+
+static void keep_spare(int *fds)
+{
+	for (int i = 0; i < SPARE; i++)
+		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void free_spare(const int *fds)
+{
+	for (int i = 0; i < SPARE; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 static void show_progress(struct attaching *a)
 {
 	if (!isatty(STDERR_FILENO) || time(NULL) - a->start <= 1)
@@ -141,12 +158,15 @@ static void attach_program(struct attaching *a, uint32_t index)
 static bool attach_programs(struct attaching *a)
 {
 	const struct image *image = a->l->session->image;
+	int spare[SPARE];
 
 	for (uint32_t i = 0; i < image->progs.n; i++)
 		a->all += image->progs.v[i].ntargets;
 	raise_limit();
+	keep_spare(spare);
 	for (uint32_t i = 0; i < image->progs.n && !attach_interrupted(); i++)
 		attach_program(a, i);
+	free_spare(spare);
 	if (a->shown)
 		fputs("\r\033[K", stderr);
 	if (!attach_interrupted())
