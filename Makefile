@@ -52,6 +52,7 @@ SRC = \
 	sema/cread.c \
 	sema/ctype.c \
 	sema/expand.c \
+	sema/fit.c \
 	sema/format.c \
 	sema/import.c \
 	sema/infer.c \

@@ -174,7 +174,8 @@ ref build_remote_scalar(struct build *b, struct node *n)
 
 void build_remote_into(struct build *b, struct node *n, struct place to)
 {
-	uint32_t size = n->type->size < to.type->size ? n->type->size : to.type->size;
+	bool cut = n->type->size > to.type->size && type_slot(to.type) > to.type->size;
+	uint32_t size = n->type->size < to.type->size ? n->type->size : to.type->size + cut;
 	ref address = build_remote_address(b, n);
 
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));

@@ -232,7 +232,7 @@ ref build_str(struct build *b, struct node *n, struct place to)
 		return 0;
 	}
 	address = build_address(b, arg, &space);
-	if (arg->next)
+	if (arg->next && to.type->len >= n->type->len)
 		size = build_limit(b, build_value(b, arg->next), to.type->len);
 	else if (type_slot(to.type) > to.type->len)
 		/* If it ends behind the capacity it is cut, and has no NUL to hide that. */

@@ -48,6 +48,23 @@ static ref scalar_key(struct build *b, ref value)
 	return place_address(b, p);
 }
 
+/* A string that fills its capacity has been cut. */
+static void count_cut(struct build *b, const struct map *m, struct place p)
+{
+	struct fork k;
+
+	if (p.type->kind == T_TUPLE)
+		for (uint32_t i = 0; i < p.type->nfields; i++)
+			count_cut(b, m, (struct place){ p.base, p.off + p.type->fields[i].offset,
+							p.type->fields[i].type });
+	if (p.type->kind != T_STRING || p.type->len < 16)
+		return;
+	k = fork_if(b, ir_load(b->fn, p.base, p.off + p.type->len - 1, 1));
+	ledger_add(b, LEDGER_KEY_CUT, m, m->at, 1);
+	fork_else(b, &k, 0);
+	fork_join(b, &k, 0);
+}
+
 /* The address of the element's key: of type map->key, or a zero if the map has none. */
 static ref build_key(struct build *b, const struct map *m, struct node *key)
 {
@@ -61,11 +78,15 @@ static ref build_key(struct build *b, const struct map *m, struct node *key)
 	p = build_temp(b, m->key);
 	if (!key->next) {
 		build_into(b, key, p);
+		if (m->key_cut)
+			count_cut(b, m, p);
 		return place_address(b, p);
 	}
 	for (; key; key = key->next, i++)
 		build_into(b, key, (struct place){ p.base, p.off + m->key->fields[i].offset,
 						   m->key->fields[i].type });
+	if (m->key_cut)
+		count_cut(b, m, p);
 	return place_address(b, p);
 }
 

@@ -44,9 +44,8 @@ ref build_str_concat(struct build *b, struct node *n, struct place to)
 	build_zero_bytes(b, sum.base, sum.off, type_slot(both));
 	length = append_string(b, sum, ir_const(b->fn, 0), l);
 	append_string(b, sum, length, r);
+	/* What is longer than `to` fills it, without a NUL: it is cut. */
 	build_copy(b, to, (struct place){ sum.base, sum.off, to.type });
-	if (to.type->len < both->len - 1) /* cut */
-		ir_store(b->fn, to.base, to.off + to.type->len - 1, ir_const(b->fn, 0), 1);
 	return 0;
 }
 

@@ -130,9 +130,8 @@ static bool create_map(struct loaded *l, uint32_t index)
 				map_entries(m, index, opts.map_flags), &opts);
 
 	if (fd < 0 && errno == E2BIG && m->key_size > KEY_MAX_OLD) {
-		fprintf(stderr, "xbt: error: the keys of @%s have %u bytes, and this kernel takes %d\n"
-			"  hint: BPFTRACE_MAX_STRLEN=%d in the environment makes its strings shorter\n",
-			m->name, m->key_size, KEY_MAX_OLD, KEY_MAX_OLD / 4);
+		fprintf(stderr, "xbt: error: the keys of @%s have %u bytes, and this kernel takes %d\n",
+			m->name, m->key_size, KEY_MAX_OLD);
 		return false;
 	}
 	if (fd < 0)

@@ -298,6 +298,10 @@ static void report_entry(struct session *s, uint32_t i, FILE *err)
 		fprintf(err, "xbt: %" PRIu64 " stack%s had the hash of another and print as that one\n", n,
 			plural(n));
 		break;
+	case LEDGER_KEY_CUT:
+		fprintf(err, "xbt: %" PRIu64 " key%s of %.*s cut: this kernel's have at most 512 bytes\n", n, plural(n),
+			STR_ARG(e->map->name));
+		break;
 	case LEDGER_RACE:
 		fprintf(err, "xbt: %" PRIu64 " update%s of %.*s lost: several CPUs were at it\n", n, plural(n),
 			STR_ARG(e->map->name));

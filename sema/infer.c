@@ -388,10 +388,14 @@ static const struct type *read_type(struct inference *in, const struct map *m)
 static const struct type *infer_map(struct inference *in, struct node *n)
 {
 	const struct type *key = key_type(in, n->map.key);
-	bool soft = false;
+	const struct type *before = n->map.map->key;
+	bool soft = false, changed = in->changed;
 
-	if (key && key->kind != T_VOID)
+	if (key && key->kind != T_VOID) {
 		widen(in, &n->map.map->key, &soft, key, n->map.key && is_soft(in, n->map.key));
+		n->map.map->key = fit_key(in->s, n->map.map);
+		in->changed = changed || n->map.map->key != before;
+	}
 	return read_type(in, n->map.map);
 }
 

@@ -199,6 +199,8 @@ const struct field *member_field(struct script *, const struct node *);
 bool is_remote(const struct node *);
 /* Whose memory something remote is in. */
 enum space remote_space(const struct node *);
+/* fit.c: the type of a map's keys, as this kernel can hold them. */
+const struct type *fit_key(struct script *, struct map *);
 /* The type that holds both; NULL: there is none. */
 const struct type *type_join(struct types *, const struct type *, const struct type *);
 /* The field that args.name means on this target; NULL if it has none. */

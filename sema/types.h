@@ -220,6 +220,7 @@ struct map {
 	bool lru, per_cpu;       /* as declared: old elements make room; each CPU has its values */
 	bool shrinks; /* elements may go away: delete() or clear() somewhere */
 	bool read_back; /* the script reads the aggregation's values */
+	bool key_cut; /* its keys are shorter than the script has them: fit.c */
 	bool counted; /* len(): its elements are counted in the ledger */
 	enum storage storage;
 	VEC(struct map_init) init; /* constant assignments that BEGIN starts with */
@@ -286,6 +287,7 @@ enum ledger_kind {
 	LEDGER_DIV_ZERO,    /* a division or modulo by zero at `at` */
 	LEDGER_FAULT,       /* reads at `at` of memory that is not there: zeros were used */
 	LEDGER_LOOP,        /* a for loop at `at` that the kernel refused: more than 8388608 turns */
+	LEDGER_KEY_CUT,     /* a key of `map` was longer than the kernel can hold */
 	LEDGER_RACE,        /* an update of min() or max() in `map` that other CPUs were in the way of */
 	LEDGER_CPID,        /* not a loss: process id of -c's command */
 	LEDGER_TAI,         /* not a loss: CLOCK_TAI - CLOCK_BOOTTIME in ns when tracing began */

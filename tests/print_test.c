@@ -457,6 +457,8 @@ static void take_ledger(struct test *t, const char **at)
 
 	if (take(at, "lost"))
 		e.kind = LEDGER_LOST_EVENTS;
+	else if (take(at, "cut"))
+		e.kind = LEDGER_KEY_CUT;
 	else if (take(at, "race"))
 		e.kind = LEDGER_RACE;
 	else if (take(at, "full"))
