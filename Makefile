@@ -35,9 +35,12 @@ SRC = \
 	target/symtab.c \
 	target/tracefs.c \
 	target/usyms.c \
+	lexer/directive.c \
 	lexer/number.c \
 	lexer/string.c \
 	parser/ast.c \
+	parser/layout.c \
+	parser/pieces.c \
 	sema/builtins.c \
 	sema/cdecl.c \
 	sema/check.c \
@@ -170,7 +173,7 @@ $(B)/runtime/out_flame.o: $(B)/runtime/flame.js.h
 
 PRINT_TEST = $(B)/tests/print_test
 CASES = tests/cases/ast.txt tests/cases/types.txt tests/cases/bpf.txt tests/cases/errors.txt \
-	tests/cases/list.txt
+	tests/cases/list.txt tests/cases/fmt.txt
 DIFF_CASES = $(wildcard tests/diff/*.txt)
 RUN_CASES = tests/cases/run.txt $(DIFF_CASES) tests/cases/json.txt tests/cases/stack.txt
 ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
@@ -200,6 +203,7 @@ check: $(BIN) $(VM) $(PRINT_TEST) ## test what needs no root (some cases use it 
 	$(IN_VM) tests/layout 60 1
 	XBT=$(abspath $(VM)) tests/flame
 	sh tests/hypercall-names.test.sh
+	XBT=$(abspath $(BIN)) tests/fmt
 	XBT=$(abspath $(BIN)) tests/man
 	tests/lint
 

@@ -30,5 +30,8 @@ bool number_parse(struct str, uint64_t *value, const char **error);
  * one is wrong. */
 bool string_decode(struct arena *, struct str raw, struct str *out, uint32_t *where,
 		   const char **error);
+/* directive.c: where the line ends that goes on from `at`: at its newline, or at the text's end. A
+ * backslash continues it, and so does a comment. */
+uint32_t directive_end(struct str text, uint32_t at);
 
 #endif

@@ -71,6 +71,8 @@ struct parser {
 
 /* parser/grammar.y: text -> p->probes; syntax errors go to p->diag, all of them. */
 void parse_program(struct parser *p);
+/* The tokens that it is parsed from, of the grammar's kinds; 0 is the end. */
+void parse_tokens(struct parser *p, void (*take)(void *ctx, int kind, struct span), void *ctx);
 
 struct list list_of(struct node *);
 struct list list_add(struct list, struct node *);

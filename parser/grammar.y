@@ -335,6 +335,24 @@ static void yyerror(struct span *at, void *scanner, struct parser *p, const char
 	p->too_deep = true;
 }
 
+void parse_tokens(struct parser *p, void (*take)(void *, int kind, struct span), void *ctx)
+{
+	struct lexer lexer = { .arena = p->arena, .diag = p->diag, .text = p->text };
+	struct span at = { 0, 0 };
+	void *scanner;
+	YYSTYPE value;
+	int kind;
+
+	if (yylex_init_extra(&lexer, &scanner))
+		return;
+	yy_scan_bytes(p->text.s, (int)p->text.len, scanner);
+	do {
+		kind = yylex(&value, &at, scanner);
+		take(ctx, kind, kind ? at : (struct span){ p->text.len, p->text.len });
+	} while (kind);
+	yylex_destroy(scanner);
+}
+
 void parse_program(struct parser *p)
 {
 	struct lexer lexer = { .arena = p->arena, .diag = p->diag, .text = p->text };

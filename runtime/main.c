@@ -308,6 +308,23 @@ static FILE *open_output(const struct options *o)
 	return out;
 }
 
+static int format_script(const struct options *o)
+{
+	struct script s;
+	bool fine;
+
+	script_init(&s, o);
+	fine = read_script(&s, o);
+	if (fine) {
+		print_formatted(&s, stdout);
+		diag_print(&s.diag, stderr);
+	}
+	fine = fine && !s.diag.nerror && !fflush(stdout) && !ferror(stdout);
+	arena_free(&s.work);
+	arena_free(&s.arena);
+	return fine ? 0 : 1;
+}
+
 static int compile_and_run(const struct options *o)
 {
 	struct dumps dumps = { dump_wanted, o->stages, stdout };
@@ -361,5 +378,5 @@ int main(int argc, char **argv)
 	case ACT_RUN:
 		break;
 	}
-	return compile_and_run(&o);
+	return o.format_only ? format_script(&o) : compile_and_run(&o);
 }

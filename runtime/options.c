@@ -15,7 +15,7 @@
 #include "runtime/print.h"
 
 enum { OPT_CHECK = 256, OPT_DRY_RUN, OPT_INFO, OPT_BUILTINS, OPT_NO_WARNINGS, OPT_RAW, OPT_UNSAFE,
-       OPT_BTF, OPT_INCLUDE, OPT_CGROUP, OPT_MISSING, OPT_REFUSED };
+       OPT_BTF, OPT_INCLUDE, OPT_CGROUP, OPT_MISSING, OPT_REFUSED, OPT_FMT };
 
 static const struct {
 	int key;
@@ -42,6 +42,7 @@ static const struct {
 	{ OPT_UNSAFE, "unsafe", NULL, "allow what changes the system: system(), signal(), override(), ..." },
 	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege; "
 					  "with -f json, diagnostics for editors" },
+	{ OPT_FMT, "fmt", NULL, "print the script in canonical layout: needs no privilege" },
 	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
 	{ OPT_BUILTINS, "builtins", NULL, "list the words and functions of the language" },
@@ -174,6 +175,7 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_INCLUDE: add_include(o, o->headers, &o->nheaders, value); break;
 	case OPT_BTF: o->btf = value; break;
 	case OPT_CHECK: o->check = true; break;
+	case OPT_FMT: o->format_only = true; break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
 	case OPT_INFO: o->action = ACT_INFO; break;
 	case OPT_BUILTINS: o->action = ACT_BUILTINS; break;

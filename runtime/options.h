@@ -32,7 +32,7 @@ struct options {
 	const char *cgroup;      /* --cgroup */
 	const char *pattern;     /* -l; NULL: everything */
 	const char *stages;      /* -d: comma-separated; NULL: none */
-	bool unsafe, check, dry_run, quiet, verbose, no_warnings, raw;
+	bool unsafe, check, format_only, dry_run, quiet, verbose, no_warnings, raw;
 };
 
 /* Fills the options; on ACT_ERROR the reason was printed. */

@@ -7,6 +7,7 @@
  * in a folder given by -I is read all the same. What follows a condition that doesn't hold is skipped, line
  * by line, without a look at what else is in it.
  */
+#include "lexer/lexer.h"
 #include "sema/ctype.h"
 
 #include <ctype.h>
@@ -88,21 +89,6 @@ static struct str after(struct str t, struct str word)
 	return trim((struct str){ word.s + word.len, t.len - (uint32_t)(word.s - t.s) - word.len });
 }
 
-/* Where the line ends that goes on from `at`: at its newline, or at the text's end. */
-static uint32_t line_end(struct str text, uint32_t at)
-{
-	for (; at < text.len && text.s[at] != '\n'; at++) {
-		struct str rest = { text.s + at, text.len - at };
-		const char *end = str_starts(rest, "/*") ? memmem(rest.s + 2, rest.len - 2, "*/", 2) : NULL;
-
-		if (end)
-			at = (uint32_t)(end + 1 - text.s);
-		else if (str_starts(rest, "\\\n"))
-			at++;
-	}
-	return at;
-}
-
 /* Takes a comment off the end: "5 // five". Strings may hold what looks like one. */
 static struct str uncommented(struct str t)
 {
@@ -135,7 +121,7 @@ static struct str joined(struct arena *a, struct str t)
 
 static struct line read_line(struct script *s, struct cpp *p, uint32_t at)
 {
-	struct line l = { .s = s, .p = p, .beg = at, .end = line_end(p->text, at) };
+	struct line l = { .s = s, .p = p, .beg = at, .end = directive_end(p->text, at) };
 	struct str t = trim((struct str){ p->text.s + at + 1, l.end - at - 1 });
 
 	l.word = first_word(t);
@@ -247,7 +233,7 @@ static uint32_t skip(struct script *s, struct cpp *p, uint32_t at)
 			l = read_line(s, p, at);
 			conditional(&l, true);
 		}
-		at = line_end(p->text, at);
+		at = directive_end(p->text, at);
 	}
 	return at;
 }

@@ -2,6 +2,7 @@
 /*
  * The first stage: takes C's part out of the script's text and hands the rest to the parser.
  */
+#include "parser/layout.h"
 #include "sema/ctype.h"
 
 #include <string.h>
@@ -26,24 +27,41 @@ struct node *parse_expression(struct script *s, struct str text, struct span at)
 	return n->un.e;
 }
 
-void parse(struct script *s)
+/* The script's own text; what it imports is not looked at. */
+static void parse_text(struct script *s, struct parser *p)
 {
-	struct parser p = { .arena = &s->work, .diag = &s->diag, .source = &s->source };
 	struct str text = s->source.text;
 	const char *zero = text.len ? memchr(text.s, 0, text.len) : NULL;
 	uint32_t at = zero ? (uint32_t)(zero - text.s) : 0;
 
+	*p = (struct parser){ .arena = &s->work, .diag = &s->diag, .source = &s->source };
 	/* One error, not one for each odd byte of a binary. */
 	if (zero) {
 		diag_error(&s->diag, (struct span){ at, at + 1 }, "zero-byte",
 			   "a zero byte in the script: is this a binary file?");
 		return;
 	}
-	p.text = cpart_read(s);
-	parse_program(&p);
+	p->text = cpart_read(s);
+	parse_program(p);
+}
+
+void parse(struct script *s)
+{
+	struct parser p;
+
+	parse_text(s, &p);
 	s->program = p.probes;
 	s->items = p.items.head;
 	import(s);
 	if (!s->program && !s->diag.nerror)
 		diag_error(&s->diag, (struct span){ 0, 0 }, "empty", "the script has no probe");
+}
+
+void print_formatted(struct script *s, FILE *out)
+{
+	struct parser p;
+
+	parse_text(s, &p);
+	if (!s->diag.nerror)
+		layout_print(&p, out);
 }

@@ -151,6 +151,8 @@ struct script {
 
 /* The passes, in order. Each reports to s->diag; the driver stops after one that reported errors. */
 void parse(struct script *);   /* text -> s->program */
+/* Instead of all passes: the script in canonical layout. Nothing, if there is an error in its syntax. */
+void print_formatted(struct script *, FILE *);
 /* The expression that a text is, as if it stood there; NULL: it is none. */
 struct node *parse_expression(struct script *, struct str text, struct span at);
 void macros(struct script *);  /* calls of macros -> their bodies */
