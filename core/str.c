@@ -122,10 +122,15 @@ void str_near(struct near *n, struct str candidate)
 	/* A third of the name may be mistyped, one letter in any case. */
 	unsigned limit = n->wanted.len / 3 ? n->wanted.len / 3 : 1, d;
 
+	/* After the first one, only what is nearer. */
+	if (n->best.len && !n->distance)
+		return;
+	if (n->best.len && n->distance <= limit)
+		limit = n->distance - 1;
 	if (least_distance(n->wanted, candidate) > limit)
 		return;
 	d = distance_up_to(n->wanted, candidate, limit);
-	if (d <= limit && (!n->best.len || d < n->distance)) {
+	if (d <= limit) {
 		n->best = candidate;
 		n->distance = d;
 	}

@@ -6,10 +6,10 @@
  *	ffffffffc0a01000 t ext4_readdir	[ext4]
  *
  * The kernel formats that file line by line while it is read (about 40 ms for all of it), so a
- * question about one name streams and stops at the answer; a second one keeps the text for all that
- * follow. Only naming addresses builds an index, when the first address is to be named.
- * The index keeps addresses of all symbols, but the
- * names of functions alone: the others are the fences that show where a function ends. Unprivileged
+ * question about a name streams and stops at the answer. One that went to the end leaves the text
+ * to all that follow: who missed a name asks what is near it. Only naming addresses builds an index,
+ * when the first address is to be named. The index keeps addresses of all symbols, but the names of
+ * functions alone: the others are the fences that show where a function ends. Unprivileged
  * readers see zeros for addresses: the names can still be asked for, nothing can be named.
  */
 #include "target/target.h"
@@ -20,7 +20,7 @@
 /* A function reaches to the next symbol. The last one has none; this far it is believed. */
 enum { LAST_SYMBOL_SIZE = 1 << 20 };
 /* Room for most kernels' functions, to begin with: what is not used costs nothing. */
-enum { FIRST_ENTRIES = 1 << 18, FIRST_NAMES = 8 << 20 };
+enum { FIRST_ENTRIES = 1 << 18, FIRST_NAMES = 8 << 20, FIRST_TEXT = 8 << 20 };
 
 struct entry {
 	uint64_t address;
@@ -33,8 +33,7 @@ struct ksyms {
 	VEC(struct entry) entries;
 	uint32_t ordered; /* how many of the first ones stand in order */
 	VEC(char) names;
-	uint32_t scans; /* how often the file was read */
-	bool whole;     /* all of its text is kept */
+	bool whole; /* all of its text is kept */
 	VEC(char) text;
 	struct lines lines;
 };
@@ -95,22 +94,13 @@ bool ksym_is_function(const struct ksym *sym)
 
 static void keep_line(struct ksyms *k, struct str line)
 {
+	if (!k->text.cap)
+		k->text.v = arena_alloc(&k->arena, k->text.cap = FIRST_TEXT);
 	while (k->text.n + line.len + 1 > k->text.cap)
 		k->text.v = vec_grow(&k->arena, k->text.v, 1, k->text.cap, &k->text.cap);
 	memcpy(k->text.v + k->text.n, line.s, line.len);
 	k->text.v[k->text.n + line.len] = '\n';
 	k->text.n += line.len + 1;
-}
-
-/* All of the file into memory. */
-static bool keep_text(struct ksyms *k)
-{
-	struct str line;
-
-	while (lines_next(&k->lines, &line))
-		keep_line(k, line);
-	k->whole = !k->lines.failed;
-	return k->whole;
 }
 
 static bool each_kept(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
@@ -127,27 +117,36 @@ static bool each_kept(struct ksyms *k, bool (*visit)(void *ctx, const struct ksy
 	return k->text.n != 0;
 }
 
-bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+static bool each_read(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
 {
 	struct ksym sym;
 	struct str line;
-	bool any = false;
+	bool any = false, more = true;
+
+	while (more && lines_next(&k->lines, &line)) {
+		/* The index is made once, of all: nobody asks for the text after it. */
+		if (!k->indexed)
+			keep_line(k, line);
+		if (!parse_line(line, &sym))
+			continue;
+		any = true;
+		more = visit(ctx, &sym);
+	}
+	k->whole = more && !k->indexed && !k->lines.failed;
+	if (!k->whole)
+		k->text.n = 0;
+	return any;
+}
+
+bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+{
+	bool any;
 
 	if (k->whole)
 		return each_kept(k, visit, ctx);
 	if (!lines_open(&k->lines, &k->arena, "/proc/kallsyms"))
 		return false;
-	if (k->scans++ && keep_text(k)) {
-		lines_close(&k->lines);
-		return each_kept(k, visit, ctx);
-	}
-	while (lines_next(&k->lines, &line)) {
-		if (!parse_line(line, &sym))
-			continue;
-		any = true;
-		if (!visit(ctx, &sym))
-			break;
-	}
+	any = each_read(k, visit, ctx);
 	lines_close(&k->lines);
 	return any;
 }
