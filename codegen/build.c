@@ -244,6 +244,8 @@ static void start_loop(struct build *b, struct node *n, struct loop *l, struct a
 			    .exit_phi = arena_alloc(&b->s->work, size) };
 	*a = (struct assigned){ b, l, false };
 	ast_children(n, find_assigned, a);
+	if (n->kind == N_FOR && !in_memory(n->loop.var->var.var->type))
+		l->head_phi[n->loop.var->var.var->id] = l->exit_phi[n->loop.var->var.var->id] = 1;
 	for (uint32_t i = 0; i < b->p->vars.n; i++)
 		if (l->head_phi[i]) {
 			l->head_phi[i] = ir_phi(b->fn);
@@ -281,6 +283,47 @@ static void build_while(struct build *b, struct node *n)
 	leave_to(b, l.exit, l.exit_phi);
 	enter_with_phis(b, l.exit, l.exit_phi);
 	b->loop = l.outer;
+}
+
+/* The variable of this turn. */
+static void build_member_turn(struct build *b, const struct var *v, struct place tuple, const struct field *f)
+{
+	struct place member = { tuple.base, tuple.off + f->offset, f->type };
+
+	if (in_memory(v->type))
+		build_copy(b, (struct place){ b->vars[v->id], 0, v->type }, member);
+	else
+		b->vars[v->id] = ir_load(b->fn, member.base, member.off, 8);
+}
+
+/* The body once for each member: `continue` goes on to the next turn, `break` behind all of them. */
+void build_for_tuple(struct build *b, struct node *n)
+{
+	const struct var *v = n->loop.var->var.var;
+	struct place tuple = build_temp(b, n->loop.test->type);
+	uint32_t mark = ir_scope(b->fn);
+	struct loop whole, turn;
+	struct assigned a;
+
+	build_into(b, n->loop.test, tuple);
+	if (!b->fn->current)
+		return;
+	start_loop(b, n, &whole, &a);
+	for (uint32_t i = 0; i < tuple.type->nfields; i++) {
+		start_loop(b, n, &turn, &a);
+		turn.exit = whole.exit;
+		turn.exit_phi = whole.exit_phi;
+		build_member_turn(b, v, tuple, &tuple.type->fields[i]);
+		build_list(b, n->loop.body);
+		leave_to(b, turn.head, turn.head_phi);
+		ir_unscope(b->fn, mark);
+		ir_clobber(b->fn);
+		enter_with_phis(b, turn.head, turn.head_phi);
+		b->loop = &whole;
+	}
+	leave_to(b, whole.exit, whole.exit_phi);
+	enter_with_phis(b, whole.exit, whole.exit_phi);
+	b->loop = whole.outer;
 }
 
 static void build_break(struct build *b, bool breaks)
@@ -372,7 +415,10 @@ static void build_statement(struct build *b, struct node *n)
 		build_list(b, n->list);
 		break;
 	case N_FOR:
-		build_for(b, n);
+		if (for_tuple(n))
+			build_for_tuple(b, n);
+		else
+			build_for(b, n);
 		break;
 	case N_ASSIGN:
 		build_assign(b, n);

@@ -62,6 +62,8 @@ struct build {
 /* ---- build.c: control flow, programs ---------------------------------------------------- */
 
 void build_list(struct build *, struct node *);
+/* for over the members of a tuple, turn after turn. */
+void build_for_tuple(struct build *, struct node *);
 /* The variables' values now, to come back to. */
 ref *vars_copy(const struct build *);
 /* Branches on a condition; short-circuits become jumps. */

@@ -30,7 +30,7 @@ const char *const back_stages[] = { "build", "prune", "lower", "allocate", "emit
 
 static void find_for(struct node *n, void *ctx)
 {
-	*(bool *)ctx |= n->kind == N_FOR;
+	*(bool *)ctx |= n->kind == N_FOR && !for_tuple(n);
 	ast_children(n, find_for, ctx);
 }
 

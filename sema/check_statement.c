@@ -133,16 +133,33 @@ static void check_for_kernel(struct checker *c, struct node *n)
 	diag_hint(&c->s->diag, e, n->loop.end ? "unroll (10) { ... } or while may do" : "print() shows a map");
 }
 
+/* Its members one after another, in a variable that can hold each. */
+static void check_for_tuple(struct checker *c, struct node *over)
+{
+	const struct type *t = over->type, *all = t->nfields ? t->fields[0].type : NULL;
+
+	for (uint32_t i = 1; all && i < t->nfields; i++)
+		all = type_join(&c->s->types, all, t->fields[i].type);
+	if (!all)
+		FAIL(c, over, "for-tuple", "the members of %s have no type in common", text_of(c, t));
+}
+
 static void check_for(struct checker *c, struct node *n)
 {
 	struct node *over = n->loop.test;
 
+	if (for_tuple(n)) {
+		check_node(over, c);
+		check_for_tuple(c, over);
+		check_list(c, n->loop.body);
+		return;
+	}
 	check_for_kernel(c, n);
 	if (n->loop.end) {
 		check_bound(c, over);
 		check_bound(c, n->loop.end);
 	} else if (over->kind != N_MAP || over->map.key) {
-		uint32_t e = FAIL(c, over, "for", "for goes over a map or a range");
+		uint32_t e = FAIL(c, over, "for", "for goes over a map, a range or a tuple");
 
 		diag_hint(&c->s->diag, e, "for ($kv : @map) { ... $kv.0 ... $kv.1 ... } or for ($i : 0..10) { ... }");
 	} else {

@@ -524,6 +524,13 @@ static const struct type *infer_args_field(struct inference *in, struct node *n)
 	return joined ? joined : &type_error;
 }
 
+bool for_tuple(const struct node *n)
+{
+	const struct node *over = n->loop.test;
+
+	return !n->loop.end && (over->kind != N_MAP || over->map.key) && over->type && over->type->kind == T_TUPLE;
+}
+
 bool is_args(const struct node *n)
 {
 	return n->kind == N_NAME && n->name.fn && (n->name.fn->id == B_args || n->name.fn->id == B_ctx);
@@ -802,7 +809,7 @@ static void infer_assign(struct inference *in, struct node *n)
 	l->type = l->kind == N_VAR ? l->var.var->type : l->map.map->val;
 }
 
-/* What `for` goes over gives its variable: a number, or a tuple of key and value. */
+/* What `for` goes over gives its variable: a number, a tuple of key and value, or a member. */
 static void infer_for(struct inference *in, struct node *n)
 {
 	struct var *v = n->loop.var->var.var;
@@ -818,6 +825,11 @@ static void infer_for(struct inference *in, struct node *n)
 
 		in->changed |= t != v->type;
 		v->type = t;
+	} else if (!m) {
+		const struct type *t = infer_node(in, n->loop.test);
+
+		for (uint32_t i = 0; t && t->kind == T_TUPLE && i < t->nfields; i++)
+			widen(in, &v->type, &v->soft, t->fields[i].type, false);
 	}
 	n->loop.var->type = v->type;
 	for (struct node *k = n->loop.body; k; k = k->next)

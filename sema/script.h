@@ -221,6 +221,8 @@ const struct uaddr *uaddr_find(struct script *, const struct target *, struct st
 const struct type *uaddr_type(struct script *, const struct probe *, struct str name);
 /* The type of a call of kstack or ustack. */
 const struct type *stack_type(struct script *, const struct node *call);
+/* Does this `for` go over a tuple? (Types are known.) */
+bool for_tuple(const struct node *);
 /* Is this node the builtin `args`? */
 bool is_args(const struct node *);
 /* Calls visit for the node and all below it, before its children. */
