@@ -143,7 +143,7 @@ static void build_short_circuit(struct build *b, struct node *n, uint32_t then, 
 /* Does evaluating it assign to a variable? Then its two ways must be joined, not just jumped. */
 static void find_step(struct node *n, void *ctx)
 {
-	if (n->kind == N_STEP)
+	if (n->kind == N_STEP || n->kind == N_ASSIGN)
 		*(bool *)ctx = true;
 	ast_children(n, find_step, ctx);
 }
@@ -363,7 +363,7 @@ static void assign_var(struct build *b, struct node *n)
 	if (n->bin.compound)
 		value = build_operator(b, n, n->bin.op, b->vars[v->id] ? b->vars[v->id] : ir_const(b->fn, 0),
 				       value, v->type);
-	b->vars[v->id] = value;
+	set_var(b, v, value);
 }
 
 static void build_assign(struct build *b, struct node *n)

@@ -226,8 +226,9 @@ ref build_str(struct build *b, struct node *n, struct place to)
 	enum space space;
 	ref address, size = ir_const(b->fn, to.type->len);
 	struct str text;
+	int64_t length;
 
-	if (literal_text(b->s, arg, &text)) {
+	if (literal_text(b->s, arg, &text) && (!arg->next || const_value(b->s, arg->next, &length))) {
 		build_literal(b, to, literal_cut(b->s, arg, text));
 		return 0;
 	}

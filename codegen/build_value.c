@@ -171,6 +171,16 @@ static ref build_unary(struct build *b, struct node *n)
 	}
 }
 
+/* ---- assignments --------------------------------------------------------------------------- */
+
+ref set_var(struct build *b, const struct var *v, ref value)
+{
+	if (v->declared && v->type->kind == T_INT)
+		value = build_extended(b, value, v->type->size, v->type->sign);
+	b->vars[v->id] = value;
+	return value;
+}
+
 /* ---- ++ and -- -------------------------------------------------------------------------- */
 
 static ref build_step(struct build *b, struct node *n)
@@ -185,7 +195,7 @@ static ref build_step(struct build *b, struct node *n)
 	}
 	before = build_value(b, e);
 	after = build_operator(b, n, n->un.op, before, one, n->type);
-	b->vars[e->var.var->id] = after;
+	after = set_var(b, e->var.var, after);
 	return n->un.postfix ? before : after;
 }
 
@@ -217,9 +227,7 @@ static ref build_cast(struct build *b, struct node *n)
 
 	if (n->type->kind == T_BOOL)
 		return ir_append(b->fn, OP_NE, v, ir_const(b->fn, 0), 0, 8);
-	if (n->type->kind == T_INT)
-		return ir_append(b->fn, OP_EXT, v, 0, n->type->sign, (uint8_t)n->type->size);
-	return v;
+	return n->type->kind == T_INT ? build_extended(b, v, n->type->size, n->type->sign) : v;
 }
 
 ref build_value(struct build *b, struct node *n)

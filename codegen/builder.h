@@ -120,6 +120,8 @@ ref build_own_scalar(struct build *, struct node *);
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
+/* A scalar variable's new value: what its declared type holds of it. */
+ref set_var(struct build *, const struct var *, ref value);
 /* The same as a condition: of a string, its first byte. */
 ref build_truth(struct build *, struct node *);
 /* l op r with the script's rules, both of them 64-bit values. */

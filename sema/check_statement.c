@@ -34,6 +34,25 @@ static void check_compound(struct checker *c, struct node *n)
 		FAIL(c, n, "div-zero", "division by zero");
 }
 
+static bool is_declared(const struct node *n)
+{
+	return n->kind == N_VAR && n->var.var->declared;
+}
+
+/* May it be assigned? A declared type doesn't grow: a constant must be one of its values; of an integer
+ * that is computed it takes the low bytes, as in C. */
+static bool holds(struct checker *c, const struct node *to, const struct node *value)
+{
+	const struct type *joined = type_join(&c->s->types, to->type, value->type);
+	int64_t v;
+
+	if (!joined || !is_declared(to))
+		return joined != NULL;
+	if (to->type->kind != T_INT)
+		return joined == to->type;
+	return value->type == &type_uint64 || !const_value(c->s, value, &v) || type_holds(to->type, v);
+}
+
 static void check_assign_types(struct checker *c, struct node *n)
 {
 	const struct type *held = n->bin.l->type, *value = n->bin.r->type;
@@ -44,11 +63,14 @@ static void check_assign_types(struct checker *c, struct node *n)
 		check_compound(c, n);
 		return;
 	}
-	if (type_join(&c->s->types, held, value))
+	if (holds(c, n->bin.l, n->bin.r))
 		return;
 	e = FAIL(c, n, "type-mismatch", "%.*s holds %s; this assigns %s", STR_ARG(name), text_of(c, held),
 		 text_of(c, value));
-	if (n->bin.l->kind == N_VAR)
+	if (is_declared(n->bin.l))
+		diag_hint(&c->s->diag, e, "it was declared as that on line %u",
+			  source_position(&c->s->source, n->bin.l->var.var->first.beg).line);
+	else if (n->bin.l->kind == N_VAR)
 		diag_hint(&c->s->diag, e, "the first assignment decides; it is on line %u",
 			  source_position(&c->s->source, n->bin.l->var.var->first.beg).line);
 }

@@ -6,6 +6,7 @@
  * All passes from types on ask here, so what is constant for one is constant for all: a loop's bound,
  * a branch that is never taken, an entry of a table.
  */
+#include "lexer/lexer.h"
 #include "sema/script.h"
 
 #include <string.h>
@@ -17,15 +18,16 @@ struct str param_text(const struct script *s, uint64_t number)
 	return number && number <= s->params_n ? str_of(s->params[number - 1]) : STR("");
 }
 
-/* Decimal, octal, hexadecimal, with a sign. */
+/* As a script would write it, with a sign. */
 static bool number_of(struct str t, int64_t *v)
 {
 	bool minus = t.len && t.s[0] == '-';
+	const char *error;
 	uint64_t u = 0;
 
 	if (minus)
 		t.s++, t.len--;
-	if (!str_to_u64(t, &u))
+	if (!number_parse(t, &u, &error))
 		return false;
 	*v = (int64_t)(minus ? -u : u);
 	return true;

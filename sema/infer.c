@@ -461,7 +461,44 @@ static const struct type *infer_unary(struct inference *in, struct node *n)
 		return t->kind == T_POINTER ? remote_type(in, t->of, t->space) : &type_uint64;
 	if (n->un.op == O_ADDRESS)
 		return infer_address(in, n->un.e);
+	if (n->un.op == O_NEG && n->un.e->kind == N_NUM)
+		return &type_int64;
 	return t->sign || t->kind == T_BOOL ? &type_int64 : &type_uint64;
+}
+
+/* The type of $1: as if what was given stood there. */
+static const struct type *infer_param(struct inference *in, const struct node *n)
+{
+	struct str text = param_text(in->s, n->num);
+	int64_t v;
+
+	if (!param_number(in->s, n->num, &v))
+		return type_string(&in->s->types, text.len + 1);
+	return v < 0 && text.s[0] != '-' ? &type_uint64 : &type_int64;
+}
+
+/* One more value of a variable or element. */
+static void store(struct inference *in, const struct node *to, const struct type *t, bool soft)
+{
+	if (to->kind == N_VAR && !to->var.var->declared)
+		widen(in, &to->var.var->type, &to->var.var->soft, t, soft);
+	else if (to->kind == N_MAP && to->map.map->agg == AGG_NONE)
+		widen(in, &to->map.map->val, &to->map.map->soft, t, soft);
+}
+
+/* The same of $x += n. It widens $x to 64 bits, and $x -= n makes it signed, as $x = $x - n does. */
+static void store_compound(struct inference *in, const struct node *to, const struct type *n,
+			   enum operator op, bool soft)
+{
+	const struct type *held = to->type;
+	bool own_sign = soft || op == O_SHL || op == O_SHR;
+
+	if (!held || !n || !type_is_integer(held) || !type_is_integer(n))
+		store(in, to, held && held->kind == T_POINTER ? held : n, soft);
+	else if (op == O_SUB)
+		store(in, to, &type_int64, false);
+	else
+		store(in, to, type_int(8, (own_sign ? held : n)->sign), soft && held->size == 8);
 }
 
 static const struct type *infer_step(struct inference *in, struct node *n)
@@ -470,11 +507,10 @@ static const struct type *infer_step(struct inference *in, struct node *n)
 	struct node *e = n->un.e;
 
 	/* An element that is only counted up is an integer. */
-	if (!t && e->kind == N_MAP) {
-		bool soft = false;
-
-		widen(in, &e->map.map->val, &soft, &type_int64, false);
-	}
+	if (!t)
+		store(in, e, &type_int64, false);
+	else if (type_is_integer(t))
+		store_compound(in, e, &type_int64, n->un.op, true);
 	return t;
 }
 
@@ -675,13 +711,8 @@ static const struct type *infer_expr(struct inference *in, struct node *n)
 		return n->num > INT64_MAX ? &type_uint64 : &type_int64;
 	case N_STRING:
 		return type_string(&in->s->types, n->str.len + 1);
-	case N_PARAM: {
-		int64_t v;
-
-		return param_number(in->s, n->num, &v)
-			       ? &type_int64
-			       : type_string(&in->s->types, param_text(in->s, n->num).len + 1);
-	}
+	case N_PARAM:
+		return infer_param(in, n);
 	case N_NPARAMS:
 		return &type_int64;
 	case N_NAME:
@@ -787,7 +818,6 @@ static void infer_aggregation(struct inference *in, struct map *m, struct node *
 static void infer_assign(struct inference *in, struct node *n)
 {
 	struct node *l = n->bin.l;
-	const struct type *t;
 
 	infer_node(in, n->bin.r);
 	infer_node(in, l);
@@ -796,16 +826,10 @@ static void infer_assign(struct inference *in, struct node *n)
 		l->type = l->map.map->val;
 		return;
 	}
-	t = n->bin.r->type;
-	if (n->bin.compound && l->type && l->type->kind == T_POINTER)
-		t = l->type;
-	if (l->kind == N_VAR && l->var.var->type != &type_error)
-		widen(in, &l->var.var->type, &l->var.var->soft, t, is_soft(in, n->bin.r));
-	else if (l->kind == N_MAP && l->map.map->agg == AGG_NONE) {
-		bool soft = false;
-
-		widen(in, &l->map.map->val, &soft, t, l->map.map->val && is_soft(in, n->bin.r));
-	}
+	if (n->bin.compound)
+		store_compound(in, l, n->bin.r->type, n->bin.op, is_soft(in, n->bin.r));
+	else
+		store(in, l, n->bin.r->type, is_soft(in, n->bin.r));
 	l->type = l->kind == N_VAR ? l->var.var->type : l->map.map->val;
 }
 

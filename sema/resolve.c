@@ -401,6 +401,7 @@ static void resolve_let(struct names *c, struct node *n)
 		n->let.assign->bin.l->var.var = v;
 	if (!n->let.type.len)
 		return;
+	v->declared = true;
 	v->type = ctype_parse(c->s, n->let.type, n->let.at.beg);
 	if (!v->type)
 		v->type = &type_error;

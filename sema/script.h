@@ -99,6 +99,7 @@ struct var {
 	struct str name;
 	const struct type *type; /* NULL: not known yet */
 	bool soft;               /* only literals so far: takes the sign of what comes */
+	bool declared;           /* with its type, which stays: let $x: int8 */
 	struct span first;       /* where it is first assigned */
 	uint32_t id;             /* index in probe->vars */
 	/* resolve.c's */

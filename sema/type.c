@@ -231,6 +231,14 @@ bool type_is_integer(const struct type *t)
 	return t->kind == T_INT || t->kind == T_BOOL;
 }
 
+bool type_holds(const struct type *t, int64_t v)
+{
+	uint32_t bits = 8 * t->size - t->sign;
+
+	/* What is left above the value's bits: copies of the sign. */
+	return bits == 64 ? v >= 0 : v >> bits == 0 || (t->sign && v >> bits == -1);
+}
+
 bool type_is_scalar(const struct type *t)
 {
 	switch (t->kind) {

@@ -134,6 +134,8 @@ bool type_is_record(const struct type *);
 bool type_is_enum(const struct type *);
 /* Integers and booleans. */
 bool type_is_integer(const struct type *);
+/* Is a number one of an integer type's values? */
+bool type_holds(const struct type *, int64_t);
 
 /* ---- aggregations (maps.def) ------------------------------------------------------------ */
 
@@ -221,6 +223,7 @@ struct map {
 	bool shrinks; /* elements may go away: delete() or clear() somewhere */
 	bool read_back; /* the script reads the aggregation's values */
 	bool key_cut; /* its keys are shorter than the script has them: fit.c */
+	bool soft; /* only literals were assigned: infer's */
 	bool counted; /* len(): its elements are counted in the ledger */
 	enum storage storage;
 	VEC(struct map_init) init; /* constant assignments that BEGIN starts with */
