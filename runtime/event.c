@@ -24,13 +24,18 @@ static void handle_PRINTF(struct session *s, const struct event *e, const uint8_
 }
 
 /* "x.bt:1:9-28: ERROR: text", as bpftrace has it. */
-static void complain(struct session *s, const struct event *e, const uint8_t *data, const char *what)
+static void complain(struct session *s, const struct event *e, const uint8_t *data, const char *type,
+		     const char *what)
 {
 	const struct source *src = &s->image->source;
 	struct position at = source_position(src, e->at.beg), end = source_position(src, e->at.end);
 
 	s->text.n = 0;
 	format_text(s, &s->text, e->fmt, e->args, data);
+	if (s->format->complaint) {
+		s->format->complaint(s, type, text_of(&s->text), at);
+		return;
+	}
 	fflush(s->out);
 	fprintf(s->err, "%s:%u:%u-%u: %s: %.*s\n", src->name, at.line, at.column, end.column, what,
 		STR_ARG(text_of(&s->text)));
@@ -38,12 +43,12 @@ static void complain(struct session *s, const struct event *e, const uint8_t *da
 
 static void handle_ERRORF(struct session *s, const struct event *e, const uint8_t *data)
 {
-	complain(s, e, data, "ERROR");
+	complain(s, e, data, "errorf", "ERROR");
 }
 
 static void handle_WARNF(struct session *s, const struct event *e, const uint8_t *data)
 {
-	complain(s, e, data, "WARNING");
+	complain(s, e, data, "warnf", "WARNING");
 }
 
 static void handle_CAT(struct session *s, const struct event *e, const uint8_t *data)

@@ -442,6 +442,16 @@ bool load(struct loaded *l)
 
 /* ---- special probes --------------------------------------------------------------------- */
 
+bool exit_noted(struct session *s)
+{
+	for (uint32_t i = 0; i < s->image->ledger.n; i++)
+		if (s->image->ledger.v[i].kind == LEDGER_EXIT && s->ledger[i]) {
+			s->exit_status = (int)s->ledger[i];
+			return true;
+		}
+	return false;
+}
+
 bool run_special(struct loaded *l, const char *kind)
 {
 	const struct image *image = l->session->image;
@@ -451,6 +461,8 @@ bool run_special(struct loaded *l, const char *kind)
 
 		if (strcmp(image->progs.v[i].kind->name, kind) != 0)
 			continue;
+		if (exit_noted(l->session) && strcmp(kind, "end") != 0)
+			break;
 		if (bpf_prog_test_run_opts(l->prog_fds[i], &opts) < 0)
 			return refuse(l, "can't run", kind, errno);
 	}

@@ -136,17 +136,6 @@ static void consume(struct session *s)
 		ring_buffer__consume(s->ring);
 }
 
-/* exit() was called. Its event may have found no room, or have a flood of others before it. */
-static bool exit_noted(struct session *s)
-{
-	for (uint32_t i = 0; i < s->image->ledger.n; i++)
-		if (s->image->ledger.v[i].kind == LEDGER_EXIT && s->ledger[i]) {
-			s->exit_status = (int)s->ledger[i];
-			return true;
-		}
-	return false;
-}
-
 /* One run of the script's `self` probes for all signals since the last. False: said why. */
 static bool answer(struct loaded *l)
 {

@@ -335,6 +335,19 @@ static void json_attached(struct session *s, uint32_t n)
 	json_counted(s, "attached_probes", "probes", n);
 }
 
+static void json_complaint(struct session *s, const char *type, struct str text, struct position at)
+{
+	const char *file = s->image->source.name;
+
+	s->json.n = 0;
+	buffer_printf(&s->json, "{\"type\": \"%s\", \"msg\": ", type);
+	json_string(&s->json, text.s, text.len);
+	buffer_printf(&s->json, ", \"filename\": ");
+	json_string(&s->json, file, strlen(file));
+	buffer_printf(&s->json, ", \"line\": %u, \"col\": %u", at.line, at.column);
+	end(s);
+}
+
 static void json_lost(struct session *s, uint64_t n)
 {
 	json_counted(s, "lost_events", "events", n);
@@ -348,4 +361,5 @@ const struct out out_json = {
 	.map = json_map,
 	.attached = json_attached,
 	.lost = json_lost,
+	.complaint = json_complaint,
 };

@@ -21,6 +21,8 @@ struct out {
 	void (*attached)(struct session *, uint32_t probes);
 	/* So many events found no room. (The report of losses says it in any case.) */
 	void (*lost)(struct session *, uint64_t n);
+	/* errorf(), warnf(), and where they stand; else it is text on standard error. */
+	void (*complaint)(struct session *, const char *type, struct str, struct position);
 	void (*cleared)(struct session *, const struct map *);
 	/* Tracing has ended; the maps follow. */
 	void (*end)(struct session *);

@@ -24,7 +24,9 @@ struct loaded {
 
 /* Creates the maps and loads the programs. False: said why; unload() cleans up in any case. */
 bool load(struct loaded *);
-/* Runs the programs of a special probe: "begin", "end" or "self". */
+/* Was exit() called? Its event may have found no room, or have a flood of others before it. */
+bool exit_noted(struct session *);
+/* Runs the programs of a special probe: "begin", "end" or "self"; not those behind one that called exit(). */
 bool run_special(struct loaded *, const char *kind);
 void unload(struct loaded *);
 /* Firings that the kernel did not run our programs for, as far as it counts them. */
