@@ -384,6 +384,28 @@ ref build_debugf(struct build *b, struct node *n, struct place to)
 	return ir_call(b->fn, BPF_FUNC_trace_printk, nargs, args);
 }
 
+ref build_socket_cookie(struct build *b, struct node *n, struct place to)
+{
+	ref args[] = { build_value(b, n->call.args) };
+
+	(void)to;
+	return ir_call(b->fn, BPF_FUNC_get_socket_cookie, 1, args);
+}
+
+/* d_path() writes from the end of its buffer and moves it to the front: what stood there may be left
+ * behind the NUL. */
+ref build_path(struct build *b, struct node *n, struct place to)
+{
+	struct place raw = scratch_temp(b, to.type);
+	ref args[] = { build_value(b, n->call.args), place_address(b, raw), ir_const(b->fn, to.type->len) };
+
+	build_zero_bytes(b, raw.base, raw.off, type_slot(raw.type));
+	ir_call(b->fn, BPF_FUNC_d_path, 3, args);
+	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
+	build_read_string(b, SPACE_KERNEL, to, ir_const(b->fn, to.type->len), place_address(b, raw));
+	return 0;
+}
+
 /* check.c refuses these. */
 ref build_unwatch(struct build *b, struct node *n, struct place to)
 {

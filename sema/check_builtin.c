@@ -216,6 +216,20 @@ static void check_override(struct checker *c, struct node *n)
 		}
 }
 
+/* Only there does the verifier know what a pointer points to. */
+static void check_traced_pointer(struct checker *c, struct node *n)
+{
+	for (uint32_t i = 0; i < c->p->points.n; i++) {
+		const struct probe_kind *kind = c->p->points.v[i].kind;
+
+		if (kind->type == BPF_PROG_TYPE_TRACING)
+			continue;
+		FAIL(c, n, "traced-pointer", "%s() works in fentry and fexit only, not in %s", n->call.fn->name,
+		     kind->name);
+		return;
+	}
+}
+
 static void check_cgroupid(struct checker *c, struct node *n)
 {
 	struct str path;
@@ -369,6 +383,7 @@ void check_builtin(struct checker *c, struct node *n)
 		[B_getopt] = check_getopt,       [B_signal] = check_signal,
 		[B_signal_thread] = check_signal, [B_override] = check_override,
 		[B_unwatch] = refuse_unwatch,    [B_skboutput] = refuse_skboutput,
+		[B_path] = check_traced_pointer, [B_socket_cookie] = check_traced_pointer,
 		[B_cgroupid] = check_cgroupid,   [B_pton] = check_pton,
 		[B_ntop] = check_ntop,           [B_macaddr] = check_macaddr,
 		[B_memcmp] = check_memcmp,       [B_strncmp] = check_length,

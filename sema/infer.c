@@ -307,6 +307,8 @@ static const struct type *infer_function(struct inference *in, const struct node
 	switch (n->call.fn->id) {
 	case B_getopt:
 		return infer_getopt(in, n);
+	case B_path:
+		return type_string(&in->s->types, wanted_length(in, args->next));
 	case B_bswap:
 		return infer_bswap(in, args);
 	case B_percpu_kaddr:

@@ -34,6 +34,10 @@ test_typed() {
 	"$XBT" -e 'fentry:asm_exc_page_fault { }' >"$out" 2>"$err"
 	equal "fentry of what can't be traced: status" $? 1
 	nothing_left "fentry"
+	# dd puts its input in the place of the one that it was given.
+	"$XBT" -q -c 'sh -c "dd if=/etc/hostname of=/dev/null status=none </etc/hosts"' \
+		-e 'fentry:filp_close / comm == "dd" / { @[path(&args.filp->f_path)] = count(); }' >"$out" 2>"$err"
+	equal "path()" "$(value '@[/etc/hosts]')" 1
 }
 
 # One program for all of them, which asks which it is at.
