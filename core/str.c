@@ -107,14 +107,14 @@ static uint64_t characters(struct str s)
 	return set;
 }
 
-/* A lower bound of the distance, for all but a few of many candidates: each character that is missing
- * costs a step, and so does each that there are more. */
-static unsigned least_distance(struct str a, struct str b)
+/* Is the distance surely greater? So it is for all but a few of many candidates: each character that
+ * is missing costs a step, and so does each that there are more. */
+static bool far_apart(struct str a, struct str b, unsigned limit)
 {
 	unsigned longer = a.len > b.len ? a.len - b.len : b.len - a.len;
-	unsigned missing = (unsigned)__builtin_popcountll(characters(a) & ~characters(b));
 
-	return longer > missing ? longer : missing;
+	return longer > limit ||
+	       (unsigned)__builtin_popcountll(characters(a) & ~characters(b)) > limit;
 }
 
 void str_near(struct near *n, struct str candidate)
@@ -127,7 +127,7 @@ void str_near(struct near *n, struct str candidate)
 		return;
 	if (n->best.len && n->distance <= limit)
 		limit = n->distance - 1;
-	if (least_distance(n->wanted, candidate) > limit)
+	if (far_apart(n->wanted, candidate, limit))
 		return;
 	d = distance_up_to(n->wanted, candidate, limit);
 	if (d <= limit) {

@@ -202,7 +202,8 @@ static bool match_function(void *ctx, const struct elf_function *f)
 
 	if (x->ap->part[3].len ? !cpp_matches(&x->s->work, wanted, f->name)
 			       : !glob_match(wanted, f->name)) {
-		str_near(&x->near, f->name);
+		if (!x->found.n)
+			str_near(&x->near, f->name);
 		return true;
 	}
 	found = vec_push(&x->s->work, &x->found);

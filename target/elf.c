@@ -21,6 +21,7 @@ struct elf {
 	int fd;
 	Elf *e;
 	Elf_Scn *symtab, *dynsym;
+	VEC(GElf_Phdr) loads; /* the segments that are mapped: asked for each symbol */
 	bool go;
 };
 
@@ -97,6 +98,17 @@ static void find_tables(struct elf *elf)
 	}
 }
 
+static void find_segments(struct elf *elf)
+{
+	size_t n = 0;
+	GElf_Phdr p;
+
+	elf_getphdrnum(elf->e, &n);
+	for (size_t i = 0; i < n; i++)
+		if (gelf_getphdr(elf->e, (int)i, &p) && p.p_type == PT_LOAD)
+			*vec_push(elf->arena, &elf->loads) = p;
+}
+
 static const char *open_file(struct elf *elf, const char *path)
 {
 	struct stat st;
@@ -124,6 +136,7 @@ struct elf *elf_open(struct arena *a, const char *path, const char **why)
 		return NULL;
 	}
 	find_tables(elf);
+	find_segments(elf);
 	return elf;
 }
 
@@ -148,15 +161,11 @@ bool elf_is_stripped(const struct elf *elf)
 
 uint64_t elf_offset(const struct elf *elf, uint64_t address)
 {
-	size_t n = 0;
+	for (uint32_t i = 0; i < elf->loads.n; i++) {
+		const GElf_Phdr *p = &elf->loads.v[i];
 
-	elf_getphdrnum(elf->e, &n);
-	for (size_t i = 0; i < n; i++) {
-		GElf_Phdr p;
-
-		if (gelf_getphdr(elf->e, (int)i, &p) && p.p_type == PT_LOAD && address >= p.p_vaddr &&
-		    address - p.p_vaddr < p.p_memsz)
-			return address - p.p_vaddr + p.p_offset;
+		if (address >= p->p_vaddr && address - p->p_vaddr < p->p_memsz)
+			return address - p->p_vaddr + p->p_offset;
 	}
 	return ELF_NOWHERE;
 }
