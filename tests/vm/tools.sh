@@ -258,7 +258,7 @@ tool() {
 	run "$1" "${work%% *}" "${work#* }"
 	case $? in
 	0) passes=$((passes + 1)); tell ok "$name" "checked loaded seen" "$line" ;;
-	2) parts=$((parts + 1)); tell part "$name" "checked loaded" "not run: $why" ;;
+	2) parts=$((parts + 1)); tell part "$name" "checked loaded" "not run: ${why:-$(tail -n 1 "$dir/work")}" ;;
 	3) refused "$name" "checked loaded" ;;
 	*) failures=$((failures + 1)); tell FAIL "$name" "checked loaded" "$line" ;;
 	esac
