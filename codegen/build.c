@@ -350,7 +350,7 @@ static void build_unroll(struct build *b, struct node *n)
 static void assign_var(struct build *b, struct node *n)
 {
 	struct var *v = n->bin.l->var.var;
-	ref value;
+	ref before = b->vars[v->id] ? b->vars[v->id] : ir_const(b->fn, 0), value;
 
 	if (in_memory(v->type)) {
 		/* Through a temporary: the value may be made of the variable itself. */
@@ -361,8 +361,7 @@ static void assign_var(struct build *b, struct node *n)
 	}
 	value = build_value(b, n->bin.r);
 	if (n->bin.compound)
-		value = build_operator(b, n, n->bin.op, b->vars[v->id] ? b->vars[v->id] : ir_const(b->fn, 0),
-				       value, v->type);
+		value = build_operator(b, n, n->bin.op, before, value, v->type);
 	set_var(b, v, value);
 }
 

@@ -391,10 +391,11 @@ static const struct type *infer_map(struct inference *in, struct node *n)
 {
 	const struct type *key = key_type(in, n->map.key);
 	const struct type *before = n->map.map->key;
-	bool soft = false, changed = in->changed;
+	bool changed = in->changed;
 
 	if (key && key->kind != T_VOID) {
-		widen(in, &n->map.map->key, &soft, key, n->map.key && is_soft(in, n->map.key));
+		widen(in, &n->map.map->key, &n->map.map->key_soft, key,
+		      n->map.key && is_soft(in, n->map.key));
 		n->map.map->key = fit_key(in->s, n->map.map);
 		in->changed = changed || n->map.map->key != before;
 	}

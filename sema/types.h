@@ -223,7 +223,7 @@ struct map {
 	bool shrinks; /* elements may go away: delete() or clear() somewhere */
 	bool read_back; /* the script reads the aggregation's values */
 	bool key_cut; /* its keys are shorter than the script has them: fit.c */
-	bool soft; /* only literals were assigned: infer's */
+	bool soft, key_soft; /* only literals were assigned, or used as keys: infer's */
 	bool counted; /* len(): its elements are counted in the ledger */
 	enum storage storage;
 	VEC(struct map_init) init; /* constant assignments that BEGIN starts with */
