@@ -367,8 +367,6 @@ static char *reach(struct machine *m, const struct reg *r, int64_t off, uint64_t
 		refuse(m, "it reaches beyond its memory");
 	if (r->record && (r->record->submitted || r->record->discarded))
 		refuse(m, "the record was submitted before");
-	if (r->kind == FRAME && size && size <= 8 && (size & (size - 1)) == 0 && at % size)
-		refuse(m, "an access to the stack that is not aligned");
 	return r->base + at;
 }
 
@@ -395,11 +393,19 @@ static char *reach_write(struct machine *m, const struct reg *r, int64_t off, ui
 	return at;
 }
 
+/* What loads and stores must be, on the stack; helpers take any address. */
+static void check_aligned(struct machine *m, const struct reg *base, const char *at, uint32_t size)
+{
+	if (base->kind == FRAME && (at - base->base) % size)
+		refuse(m, "an access to the stack that is not aligned");
+}
+
 static struct reg load_from(struct machine *m, const struct reg *base, int off, uint32_t size)
 {
 	char *at = reach_set(m, base, off, size);
 	struct reg v = number(0);
 
+	check_aligned(m, base, at, size);
 	if (base->kind == FRAME && is_address(&m->spilled[(at - m->stack) / 8])) {
 		if (size != 8)
 			refuse(m, "it reads a part of an address");
@@ -414,6 +420,7 @@ static void store_to(struct machine *m, const struct reg *base, int off, uint32_
 {
 	char *at = reach_write(m, base, off, size);
 
+	check_aligned(m, base, at, size);
 	memcpy(at, &v->v, size);
 	if (is_address(v) && (base->kind != FRAME || size != 8))
 		refuse(m, "it gives an address away");
