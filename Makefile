@@ -229,9 +229,18 @@ randra: $(BIN) $(VM) ## runs with registers given out at random
 asan: ## check and check-root with ASan and UBSan
 	$(MAKE) B=build/asan BIN=build/asan/xbt CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" check check-root
 
-fuzz: ## mutated scripts through the compiler, with ASan and UBSan (SECONDS=30)
+fuzz: ## mutated scripts and files through everything that reads, with ASan and UBSan (SECONDS=30 each)
 	$(MAKE) B=build/asan BIN=build/asan/xbt CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" build/asan/xbt
 	XBT=build/asan/xbt tests/fuzz $(or $(SECONDS),30)
+	if command -v clang >/dev/null; then \
+		$(MAKE) B=build/fuzz CC=clang WARN=-w CFLAGS="$(FUZZER),fuzzer-no-link" build/fuzz/readers && \
+		tests/fuzz-readers build/fuzz/readers $(or $(SECONDS),30) $(READERS); \
+	else echo 'skip fuzz-readers: needs clang and its libFuzzer'; fi
+
+# Everything that reads bytes, one function each: tests/fuzz_readers.c.
+FUZZER = -g -O1 -fno-sanitize-recover=all -fsanitize=address,undefined
+$(B)/readers: $(OBJ) $(B)/tests/fuzz_readers.o
+	$(CC) $(FUZZER),fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 
 bless: $(BIN) ## write what is seen now into the cases, to be reviewed like code
 	XBT=$(abspath $(BIN)) tests/run --bless $(CASES) $(ROOT_CASES)
@@ -298,7 +307,7 @@ help: ## show this
 		while read -r t text; do printf 'make %-13s %s\n' "$$t" "$$text"; done
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d $(B)/tests/bpfvm.d \
-	$(B)/tests/print_test.d
+	$(B)/tests/print_test.d $(B)/tests/fuzz_readers.d
 
 .PHONY: asan bench bless check check-browser check-root check-vm clean cross-aarch64 fuzz help install lint objects \
 	randra spill static test uninstall

@@ -55,11 +55,17 @@ static uint32_t find(const struct reader *r, uint32_t from, const char *what)
 	return found ? (uint32_t)(found - s) : r->end;
 }
 
+static void add_skipped(struct reader *);
+
+/* What was left out may hold the beginning of one only. */
 static void add_block_comment(struct reader *r)
 {
-	uint32_t end = r->end - r->at < 4 ? r->end : find(r, r->at + 2, "*/") + 2;
+	uint32_t end = find(r, r->at + 2, "*/");
 
-	add(r, P_BLOCK, r->at, end < r->end ? end : r->end, r->c);
+	if (end < r->end)
+		add(r, P_BLOCK, r->at, end + 2, r->c);
+	else
+		add_skipped(r);
 }
 
 /* ---- C ---------------------------------------------------------------------------------- */

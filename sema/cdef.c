@@ -23,34 +23,29 @@ struct members {
 
 /* ---- declarators ------------------------------------------------------------------------ */
 
-/* From an opening bracket to the one that closes it, whatever is between. */
-static void skip_brackets(struct creader *c, const char *open, const char *close)
+/* From an opening bracket to the one that closes it, whatever is between. Was it "packed"? */
+static bool skip_brackets(struct creader *c, const char *open, const char *close)
 {
 	uint32_t depth = 0;
+	bool packed = false;
 
 	do {
 		depth += cread_is(c, open);
 		depth -= cread_is(c, close);
+		packed |= cread_is(c, "packed") || cread_is(c, "__packed__");
 		cread_next(c);
 	} while (depth && c->token.kind != C_END);
 	if (depth)
 		cread_fail(c, "'%s' without its '%s'", open, close);
+	return packed;
 }
 
 bool cdef_attributes(struct creader *c)
 {
 	bool packed = false;
 
-	while (cread_accept(c, "__attribute__")) {
-		uint32_t depth = 0;
-
-		do {
-			depth += cread_is(c, "(");
-			depth -= cread_is(c, ")");
-			packed |= cread_is(c, "packed") || cread_is(c, "__packed__");
-			cread_next(c);
-		} while (depth && c->token.kind != C_END);
-	}
+	while (cread_accept(c, "__attribute__"))
+		packed |= skip_brackets(c, "(", ")");
 	return packed;
 }
 

@@ -46,7 +46,7 @@ static char peek(const struct cinput *in, uint32_t ahead)
 	return in->at + ahead < in->text.len ? in->text.s[in->at + ahead] : 0;
 }
 
-/* Comments, and the backslash at the end of a continued line. */
+/* Comments (one without an end is none), and the backslash at the end of a continued line. */
 static uint32_t blank(const struct cinput *in)
 {
 	struct str rest = { in->text.s + in->at, in->text.len - in->at };
@@ -65,7 +65,7 @@ static uint32_t blank(const struct cinput *in)
 	if (!str_starts(rest, "/*"))
 		return 0;
 	end = memmem(rest.s + 2, rest.len - 2, "*/", 2);
-	return end ? (uint32_t)(end + 2 - rest.s) : rest.len;
+	return end ? (uint32_t)(end + 2 - rest.s) : 0;
 }
 
 static uint32_t word_length(const struct cinput *in)

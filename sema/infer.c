@@ -105,7 +105,8 @@ static void widen(struct inference *in, const struct type **held, bool *soft,
 {
 	const struct type *joined;
 
-	if (!value || value->kind == T_VOID)
+	/* What is wrong is told where it stands. Were the variable poisoned, `$t = $t->typo` would silence itself. */
+	if (!value || value->kind == T_VOID || (*held && value->kind == T_ERROR))
 		return;
 	if (!*held || (*soft && !value_soft && type_is_integer(*held) && value->kind == T_INT))
 		joined = value;
