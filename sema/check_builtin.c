@@ -32,6 +32,8 @@ static void check_element(struct checker *c, struct node *n)
 {
 	struct node *m = n->call.args, *key = m->next;
 
+	if (m->kind != N_MAP)
+		return; /* what it is instead is wrong in itself */
 	if (key && m->map.key) {
 		FAIL(c, key, "arg-count", "%s() takes the key once: %s(%.*s, key)", n->call.fn->name,
 		     n->call.fn->name, STR_ARG(m->map.name));
@@ -370,7 +372,8 @@ static void check_macaddr(struct checker *c, struct node *n)
 
 static void check_whole_map(struct checker *c, struct node *n)
 {
-	check_undefined_map(c, n->call.args);
+	if (n->call.args->kind == N_MAP)
+		check_undefined_map(c, n->call.args);
 }
 
 void check_builtin(struct checker *c, struct node *n)

@@ -105,7 +105,7 @@ static void widen(struct inference *in, const struct type **held, bool *soft,
 {
 	const struct type *joined;
 
-	/* What is wrong is told where it stands. Were the variable poisoned, `$t = $t->typo` would silence itself. */
+	/* A wrong value is told where it stands; poisoned by it, `$t = $t->typo` would silence itself. */
 	if (!value || value->kind == T_VOID || (*held && value->kind == T_ERROR))
 		return;
 	if (!*held || (*soft && !value_soft && type_is_integer(*held) && value->kind == T_INT))
