@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # xbt's build. `make` makes ./xbt; `make help` lists the rest.
-# Needs: a C11 compiler, flex, bison, libbpf, libelf, zlib, liblzma, libiberty (Debian: see README.md).
+# Needs: a C11 compiler, flex, bison, libbpf, libelf, zlib, liblzma, libiberty; and libdw if it is there (Debian: see README.md).
 
 CC      ?= gcc
 CFLAGS  ?= -O2 -g
@@ -11,7 +11,12 @@ BIN     ?= xbt
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 CPPFLAGS_ALL = -std=c11 -D_GNU_SOURCE -I. -I$(B) $(CPPFLAGS)
-LIBS    = -lbpf -lelf -lz -llzma -liberty
+# With libdw scripts may name the arguments of programs' functions and lines of their source.
+ifeq ($(origin DWARF),undefined)
+DWARF := $(shell echo '\#include <elfutils/libdwfl.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+endif
+DWARF_SRC = $(if $(DWARF),probes/dwarf.c probes/dwarf_type.c,probes/no_dwarf.c)
+LIBS    = $(if $(DWARF),-ldw) -lbpf -lelf -lz -llzma -liberty
 
 SRC = \
 	core/arena.c \
@@ -92,6 +97,7 @@ SRC = \
 	probes/btf_list.c \
 	probes/btf_target.c \
 	probes/counter.c \
+	$(DWARF_SRC) \
 	probes/fentry.c \
 	probes/iter.c \
 	probes/kprobe.c \
@@ -279,7 +285,7 @@ uninstall: ## remove what install put there
 
 # libc's getpwuid would load libraries at run time: runtime/static/ has another.
 STATIC = $(BIN)-static
-STATIC_LIBS = $(LIBS) $(if $(findstring /,$(shell $(CC) -print-file-name=libzstd.a)),-lzstd)
+STATIC_LIBS = $(LIBS) $(if $(DWARF),-lbz2) $(if $(findstring /,$(shell $(CC) -print-file-name=libzstd.a)),-lzstd)
 
 static: $(STATIC) ## make ./xbt-static, which runs without any other file
 $(STATIC): $(MAIN) $(OBJ) $(B)/runtime/static/getpwuid.o

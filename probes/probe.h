@@ -31,8 +31,9 @@ struct target {
 	uint64_t semaphore;      /* usdt: offset in the file of the one to raise; 0: none */
 	bool hertz;
 	bool by_address;         /* kprobe: its name alone would not do */
-	uint64_t address;        /* kprobe: of the function in kallsyms; 0 if not known */
+	uint64_t address;        /* kprobe, uprobe: of the function, in kallsyms or in the file; 0: not known */
 	const struct type *args; /* the type of `args` or `ctx`; made when first asked for */
+	const char *unknown;     /* why not all or none of `args` is known; NULL: nothing special */
 	const struct type *retval; /* fexit: made with it; NULL: it returns nothing */
 	struct span at;          /* the attach point in the script */
 };
@@ -193,6 +194,11 @@ void btf_index_arguments(const struct btf_index *, struct str function, uint32_t
 			 FILE *);
 /* The same of a struct's fields. */
 void btf_index_fields(const struct btf_index *, struct str tag, FILE *);
+
+/* ---- dwarf.c: for the runtime ----------------------------------------------------------- */
+
+/* The script asks about no more programs. */
+void dwarf_close(struct script *);
 
 /* ---- iter.c: for the runtime ------------------------------------------------------------ */
 

@@ -7,7 +7,8 @@
  *
  * The kernel knows files and offsets in them; names are looked up here, in the file's symbols. The
  * file is what -p's process sees under that name, if it is given. parse() leaves four parts: file,
- * function, offset (empty: none) and "cpp" if the function is given as C++ has it.
+ * function, offset (empty: none) and "cpp" if the function is given as C++ has it; of a line of source
+ * code the file, the line, the column (empty: any) and "@source.c".
  *
  * A target has the path to open as its group, the function as its name, the offset in the file as
  * its number.
@@ -23,6 +24,7 @@
 #include "codegen/build.h"
 #include "codegen/image.h"
 #include "lexer/lexer.h"
+#include "probes/dwarf.h"
 #include "sema/script.h"
 #include "target/target.h"
 
@@ -78,13 +80,32 @@ struct str user_program(struct script *s)
 	return n > 0 ? str_of(str_dup(&s->arena, (struct str){ path, (uint32_t)n })) : STR("");
 }
 
-/* FILE@source.c:123 */
-static bool no_lines(struct script *s, const struct attach_point *ap)
+/* FILE@source.c:123 or FILE@source.c:123:9 */
+static bool is_line(const struct attach_point *ap)
 {
-	uint32_t e = diag_error(&s->diag, ap->at, "uprobe-line",
-				"xbt can't find lines of source code: it reads no DWARF");
+	uint64_t number;
 
-	diag_hint(&s->diag, e, "name the function, with an offset if need be");
+	return (ap->nparts == 2 || ap->nparts == 3) && memchr(ap->part[0].s, '@', ap->part[0].len) &&
+	       str_to_u64(ap->part[1], &number) && (ap->nparts == 2 || str_to_u64(ap->part[2], &number));
+}
+
+static bool parse_line(struct script *s, struct attach_point *ap)
+{
+	struct str *file = &ap->part[0];
+	const char *at = memrchr(file->s, '@', file->len);
+	uint32_t e;
+
+	if (ap->nparts == 2)
+		ap->part[2] = (struct str){ "", 0 };
+	ap->nparts = 4;
+	ap->part[3] = (struct str){ at, (uint32_t)(file->s + file->len - at) };
+	file->len = (uint32_t)(at - file->s);
+	if (!file->len || ap->part[3].len == 1)
+		return attach_malformed(s, ap);
+	if (!at_return(ap))
+		return true;
+	e = diag_error(&s->diag, ap->at, "uprobe-line", "a line of source code does not return");
+	diag_hint(&s->diag, e, "uretprobe takes a function");
 	return false;
 }
 
@@ -92,6 +113,8 @@ static bool parse_uprobe(struct script *s, struct attach_point *ap)
 {
 	uint32_t n = ap->nparts;
 
+	if (is_line(ap))
+		return parse_line(s, ap);
 	if (n == 1 && s->pid > 0) {
 		ap->part[1] = ap->part[0];
 		ap->part[0] = user_program(s);
@@ -107,8 +130,6 @@ static bool parse_uprobe(struct script *s, struct attach_point *ap)
 	ap->part[1] = attach_unquote(ap->part[1]);
 	if (!ap->part[0].len || !ap->part[1].len)
 		return attach_malformed(s, ap);
-	if (is_address(ap->part[1]) && memchr(ap->part[0].s, '@', ap->part[0].len))
-		return no_lines(s, ap);
 	return parse_offset(s, ap);
 }
 
@@ -242,6 +263,7 @@ static void add_function(struct search *x, const struct elf_function *f, uint64_
 	t->group = x->file->path;
 	t->name = f->name.s;
 	t->number = f->offset + offset;
+	t->address = offset ? 0 : f->address;
 }
 
 static void explain_missing(struct search *x, const char **why)
@@ -302,22 +324,44 @@ static void find_functions(struct search *x, const char **why)
 }
 
 /* bpftrace shows such addresses in decimal. */
-static void find_address(struct search *x, const char **why)
+static void add_address(struct search *x, uint64_t address, const char *name, const char **why)
 {
-	struct elf_function f = { .name = STR("") };
-	const char *error;
+	uint64_t offset = elf_offset(x->file->elf, address);
 	struct target *t;
 
-	number_parse(x->ap->part[1], &f.address, &error);
-	f.offset = elf_offset(x->file->elf, f.address);
-	if (f.offset == ELF_NOWHERE) {
+	if (offset == ELF_NOWHERE) {
 		*why = arena_printf(&x->s->arena, "%s has nothing at this address", x->file->shown);
 		return;
 	}
-	t = attach_target(x->s, x->ap, "%s:%llu", x->file->shown, (unsigned long long)f.address);
+	t = attach_target(x->s, x->ap, "%s:%llu", x->file->shown, (unsigned long long)address);
 	t->group = x->file->path;
-	t->name = str_dup(&x->s->arena, x->ap->part[1]);
-	t->number = f.offset;
+	t->name = name;
+	t->number = offset;
+}
+
+static void find_address(struct search *x, const char **why)
+{
+	const char *error;
+	uint64_t address;
+
+	number_parse(x->ap->part[1], &address, &error);
+	add_address(x, address, str_dup(&x->s->arena, x->ap->part[1]), why);
+}
+
+static void find_line(struct search *x, const char **why)
+{
+	struct str source = { x->ap->part[3].s + 1, x->ap->part[3].len - 1 };
+	struct dwarf_places places = { 0 };
+	uint64_t line = 0, column = 0;
+
+	str_to_u64(x->ap->part[1], &line);
+	str_to_u64(x->ap->part[2], &column);
+	dwarf_line(x->s, x->file->path, source, line, column, &places, why);
+	for (uint32_t i = 0; i < places.list.n; i++)
+		add_address(x, places.list.v[i].address, places.list.v[i].function, why);
+	if (places.list.n > 1)
+		diag_warn(&x->s->diag, x->ap->at, "copies", "%s has %u copies of this line: all are probed",
+			  x->file->shown, places.list.n);
 }
 
 static void find_in_file(struct script *s, struct attach_point *ap, const struct user_file *file,
@@ -328,6 +372,8 @@ static void find_in_file(struct script *s, struct attach_point *ap, const struct
 	if (at_return(ap) && elf_is_go(file->elf))
 		*why = arena_printf(&s->arena, "%s is a Go program: it moves its stacks, and would crash "
 				    "at a probed return", file->shown);
+	else if (ap->part[3].len && ap->part[3].s[0] == '@')
+		find_line(&x, why);
 	else if (is_address(ap->part[1]))
 		find_address(&x, why);
 	else
@@ -342,6 +388,20 @@ static void expand_uprobe(struct script *s, struct attach_point *ap, const char 
 }
 
 /* ---- compiling: arguments --------------------------------------------------------------- */
+
+/* The compiler's copies of a function have other arguments than the debug information says. */
+static const struct type *args_uprobe(struct script *s, struct target *t)
+{
+	if (t->args || t->unknown)
+		return t->args;
+	if (!t->address)
+		t->unknown = "arguments have their places where a function begins, not within it";
+	else if (strchr(t->name, '.'))
+		t->unknown = "the compiler made this copy of the function, perhaps with other arguments";
+	else
+		t->args = dwarf_arguments(s, t);
+	return t->args;
+}
 
 static ref arg_uprobe(struct build *b, const struct target *t, int n)
 {
@@ -449,14 +509,15 @@ static uint32_t list_uprobes(const struct probe_kind *kind, struct arena *a, str
 const struct probe_kind probe_uprobe = {
 	.name = "uprobe",
 	.alias = "u",
-	.form = "uprobe:FILE:FUNCTION, uprobe:FILE:FUNCTION+OFFSET, uprobe:FILE:ADDRESS or "
-		"uprobe:FILE:cpp:\"C++ FUNCTION\"",
+	.form = "uprobe:FILE:FUNCTION, uprobe:FILE:FUNCTION+OFFSET, uprobe:FILE:ADDRESS, "
+		"uprobe:FILE@SOURCE:LINE or uprobe:FILE:cpp:\"C++ FUNCTION\"",
 	.type = BPF_PROG_TYPE_KPROBE,
 	.cookies = true,
-	.provides = HAS_ARGN | HAS_FUNC | IS_USER,
+	.provides = HAS_ARGN | HAS_ARGS | HAS_FUNC | IS_USER,
 	.differs = HAS_FUNC,
 	.parse = parse_uprobe,
 	.expand = expand_uprobe,
+	.args = args_uprobe,
 	.arg = arg_uprobe,
 	.arg_count = attach_arg_count,
 	.prepare = multi_prepare,

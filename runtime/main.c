@@ -338,6 +338,7 @@ static int compile_and_run(const struct options *o)
 	script_init(&s, o);
 	if (read_script(&s, o))
 		image = compile(&s, &dumps);
+	dwarf_close(&s);
 	if (o->check)
 		status = s.source.name && !s.diag.nerror ? 0 : 1;
 	else if (image && o->stages)

@@ -108,7 +108,8 @@ static const struct { enum builtin_id id; uint32_t needs; const char *where; } n
 	{ B_retval, HAS_RETVAL, "where a function returns: kretprobe, fexit, uretprobe" },
 	{ B_func, HAS_FUNC, "in probes of functions: kprobe, fentry, uprobe, and at their returns" },
 	{ B_ctx, HAS_CTX, "in iterators: iter" },
-	{ B_args, HAS_ARGS, "in probes with named fields: tracepoint, rawtracepoint, kprobe, fentry, fexit" },
+	{ B_args, HAS_ARGS,
+	  "in probes with named fields: tracepoint, rawtracepoint, kprobe, fentry, fexit, uprobe" },
 };
 
 static void check_argn(struct checker *c, struct node *n, int number)
@@ -155,8 +156,9 @@ static void unknown_fields(struct checker *c, struct node *n, const struct targe
 {
 	uint32_t e = FAIL(c, n, "field", "%s has no fields: nothing is known of its arguments", t->text);
 
-	diag_hint(&c->s->diag, e, "%s", ctype_no_btf(c->s) ? ctype_no_btf(c->s)
-							      : "the kernel's BTF does not have it; arg0, "
+	diag_hint(&c->s->diag, e, "%s", t->unknown ? t->unknown
+					: ctype_no_btf(c->s) ? ctype_no_btf(c->s)
+							     : "the kernel's BTF does not have it; arg0, "
 								"arg1, ... may do");
 }
 
@@ -172,7 +174,7 @@ static void check_args_field(struct checker *c, struct node *n)
 
 			if (args_field(c->s, ap, t, n->member.name))
 				continue;
-			if (!t->args && c->s->check_only)
+			if (!t->args && !t->unknown && c->s->check_only)
 				return; /* its format can't be read without privilege */
 			if (!t->args) {
 				unknown_fields(c, n, t);
@@ -181,7 +183,9 @@ static void check_args_field(struct checker *c, struct node *n)
 			e = FAIL(c, n, "field", "%s has no field '%.*s'", t->text, STR_ARG(n->member.name));
 			for (uint32_t f = 0; f < t->args->nfields; f++)
 				str_near(&near, t->args->fields[f].name);
-			if (near.best.len)
+			if (t->unknown)
+				diag_hint(&c->s->diag, e, "%s", t->unknown);
+			else if (near.best.len)
 				diag_hint(&c->s->diag, e, "did you mean '%.*s'?", STR_ARG(near.best));
 			else
 				diag_hint(&c->s->diag, e, "xbt -lv '%s' lists its fields", t->text);

@@ -25,8 +25,11 @@ struct ctype_file {
 	uint32_t ntypes;
 };
 
-/* What a struct's fields are made from; for one that is known by its name alone, file is NULL. */
+/* What a struct's fields are made from: somebody else's matter, or a record; for one that is known by its
+ * name alone, there is neither. */
 struct ctype_pending {
+	ctype_fill *fill;
+	void *from;
 	struct ctype_file *file;
 	uint32_t id;
 };
@@ -204,12 +207,20 @@ static struct type *shell(struct script *s, struct ctype_file *f, uint32_t id, s
 	struct ctype_pending *p = vec_push(&s->work, &s->ctypes.pending);
 	const struct btf_type *record = f ? btf_record(f->btf, id) : NULL;
 
-	*p = (struct ctype_pending){ f, id };
+	*p = (struct ctype_pending){ .file = f, .id = id };
 	*t = (struct type){ .kind = T_STRUCT, .name = name, .pending = s->ctypes.pending.n };
 	if (!record)
 		return t;
 	t->is_union = btf_record_kind(record) == BTF_KIND_UNION;
 	t->size = record->size;
+	return t;
+}
+
+struct type *ctype_later(struct script *s, struct str name, ctype_fill *fill, void *from)
+{
+	struct type *t = shell(s, NULL, 0, name);
+
+	s->ctypes.pending.v[t->pending - 1] = (struct ctype_pending){ .fill = fill, .from = from };
 	return t;
 }
 
@@ -383,6 +394,10 @@ static void complete(struct script *s, const struct type *of, unsigned nested)
 		return;
 	p = s->ctypes.pending.v[of->pending - 1];
 	x.of->pending = 0; /* first: one that contains itself ends here */
+	if (p.fill) {
+		p.fill(s, x.of, p.from);
+		return;
+	}
 	if (!p.file) {
 		complete_named(s, x.of, nested + 1);
 		return;

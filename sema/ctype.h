@@ -16,6 +16,10 @@ void import(struct script *);
 
 /* ---- ctype.c: names --------------------------------------------------------------------- */
 
+/* A struct whose fields are read when they are first wanted, by fill(). Its size is the caller's to set. */
+typedef void ctype_fill(struct script *, struct type *, void *from);
+struct type *ctype_later(struct script *, struct str name, ctype_fill *fill, void *from);
+
 enum tag { TAG_STRUCT, TAG_UNION, TAG_ENUM };
 
 /* What the name stands for, in the script or in BTF; NULL: nothing. */

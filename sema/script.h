@@ -144,6 +144,7 @@ struct script {
 	VEC(struct probe *) probes;
 	uint32_t ntargets;       /* of all probes */
 	struct ksyms *ksyms;     /* script_ksyms() */
+	struct dwarf_file *dwarf; /* probes/dwarf.c's: programs with debug information */
 	bool too_many;           /* more than config.max_probes: reported */
 	VEC(struct map *) maps;
 	struct table map_by_name;

@@ -51,6 +51,7 @@ static struct str plain_register(struct str name, char *buf)
 static const struct arch host = {
 	.name = "x86_64", .retval = AT(rax), .ip = AT(rip), .breakpoint = 1,
 	.sp = AT(rsp), .stack_args = 8, /* behind the return address */
+	.result_first = true,
 
 #elif defined(__aarch64__)
 

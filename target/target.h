@@ -271,6 +271,7 @@ struct arch {
 	int16_t retval, ip;             /* offsets of the return value and the instruction pointer */
 	int16_t sp;                     /* offset of the stack pointer */
 	int32_t stack_args;             /* at entry, how far from it the first argument on the stack is */
+	bool result_first;              /* what is returned in memory has its address passed as arg0 */
 	uint32_t breakpoint;            /* a kprobe's saved ip is this many bytes past its address */
 	bool little_endian;
 };
