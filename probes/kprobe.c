@@ -2,7 +2,7 @@
 /*
  * kprobe and kretprobe: any kernel function, at its entry, at an instruction or at its return.
  *
- *	kprobe:vfs_read  kprobe:ext4:ext4_readdir  kprobe:vfs_read+8  kprobe:vfs_*
+ *	kprobe:vfs_read  kprobe:ext4:ext4_readdir  kprobe:vfs_read+8  kprobe:vfs_*  kprobe:0xffffffff81234560
  *
  * The program's context is struct pt_regs; the functions' types are not known, so arguments are
  * register values. parse() leaves three parts: module (empty: any), function, offset (empty: none).
@@ -18,6 +18,7 @@
 
 #include "codegen/build.h"
 #include "codegen/image.h"
+#include "lexer/lexer.h"
 #include "sema/script.h"
 #include "target/target.h"
 
@@ -50,6 +51,29 @@ static bool parse_offset(struct script *s, struct attach_point *ap)
 	return true;
 }
 
+static bool is_address(struct str function)
+{
+	return function.len > 2 && function.s[0] == '0' && (function.s[1] == 'x' || function.s[1] == 'X');
+}
+
+/* Nobody knows what is there, and kernels don't check everything. */
+static bool parse_address(struct script *s, struct attach_point *ap)
+{
+	const char *error;
+	uint64_t address;
+	uint32_t e;
+
+	ap->part[2] = (struct str){ "", 0 };
+	if (ap->part[0].len || !number_parse(ap->part[1], &address, &error))
+		return attach_malformed(s, ap);
+	if (s->unsafe)
+		return true;
+	e = diag_error(&s->diag, ap->at, "kprobe-address",
+		       "a probe at an address that is in the middle of an instruction can crash the kernel");
+	diag_hint(&s->diag, e, "name the function, with an offset if need be; xbt --unsafe allows addresses");
+	return false;
+}
+
 static bool parse_kprobe(struct script *s, struct attach_point *ap)
 {
 	if (ap->nparts == 1) {
@@ -61,7 +85,7 @@ static bool parse_kprobe(struct script *s, struct attach_point *ap)
 	ap->nparts = 3;
 	if (!ap->part[1].len || ap->part[1].s[0] == '+')
 		return attach_malformed(s, ap);
-	return parse_offset(s, ap);
+	return is_address(ap->part[1]) ? parse_address(s, ap) : parse_offset(s, ap);
 }
 
 /* ---- compiling: the targets ------------------------------------------------------------- */
@@ -211,6 +235,15 @@ static bool is_dangerous(const char *function)
 	return false;
 }
 
+static void add_address(struct script *s, struct attach_point *ap)
+{
+	struct target *t = add_function(s, ap, ap->part[1], STR(""));
+	const char *error;
+
+	number_parse(ap->part[1], &t->address, &error);
+	t->by_address = true;
+}
+
 struct expansion {
 	struct script *s;
 	struct attach_point *ap;
@@ -263,6 +296,10 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 {
 	struct expansion x = { s, ap };
 
+	if (is_address(ap->part[1])) {
+		add_address(s, ap);
+		return;
+	}
 	if (!glob_has(ap->part[0]) && !glob_has(ap->part[1])) {
 		expand_one(s, ap, why, hint);
 		return;
@@ -347,8 +384,9 @@ static const char *refusal(struct arena *a, const struct target *t, int error)
 	case EADDRNOTAVAIL:
 		return "several functions have this name, and the kernel can't tell which is meant";
 	case EILSEQ:
-		return arena_printf(a, "no instruction begins at offset %llu",
-				    (unsigned long long)t->number);
+		return t->by_address ? "no instruction begins at this address"
+				     : arena_printf(a, "no instruction begins at offset %llu",
+						    (unsigned long long)t->number);
 	default:
 		return NULL;
 	}
@@ -430,7 +468,8 @@ static uint32_t list_functions(const struct probe_kind *kind, struct arena *a, s
 const struct probe_kind probe_kprobe = {
 	.name = "kprobe",
 	.alias = "k",
-	.form = "kprobe:FUNCTION, kprobe:MODULE:FUNCTION or kprobe:FUNCTION+OFFSET",
+	.form = "kprobe:FUNCTION, kprobe:MODULE:FUNCTION, kprobe:FUNCTION+OFFSET or "
+		"kprobe:0xADDRESS",
 	.type = BPF_PROG_TYPE_KPROBE,
 	.cookies = true,
 	.provides = HAS_ARGN | HAS_FUNC | HAS_ARGS,
