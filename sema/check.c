@@ -552,6 +552,15 @@ static void check_declared(struct script *s, const struct map *m)
 			   "%.*s holds no aggregation: it must be a hash or lruhash", STR_ARG(m->name));
 }
 
+/* It is made all the same, of some type. */
+static void check_unused(struct script *s, struct map *m)
+{
+	if (m->val || m->agg || !m->declared.end || s->diag.nerror)
+		return;
+	diag_warn(&s->diag, m->declared, "map-unused", "%.*s is declared, but never used", STR_ARG(m->name));
+	m->key = m->val = &type_int64;
+}
+
 void check(struct script *s)
 {
 	for (uint32_t i = 0; i < s->maps.n; i++)
@@ -563,4 +572,6 @@ void check(struct script *s)
 			check_condition(&c, c.p->node->probe.pred);
 		check_list(&c, c.p->node->probe.body);
 	}
+	for (uint32_t i = 0; i < s->maps.n; i++)
+		check_unused(s, s->maps.v[i]);
 }
