@@ -21,7 +21,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 static void (*reader)(struct str);
-static char root[] = "/tmp/xbt-fuzz.XXXXXX";
+static char root[64];
 static FILE *nowhere;
 
 /* ---- scripts ---------------------------------------------------------------------------- */
@@ -251,6 +251,7 @@ static void make_root(void)
 	static const char *const folders[] = { "proc", "proc/7", "proc/7/root", "proc/7/root/tmp" };
 	char path[128], to[128];
 
+	snprintf(root, sizeof root, "%s/root.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	if (!mkdtemp(root))
 		abort();
 	for (size_t i = 0; i < LEN(folders); i++) {
