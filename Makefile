@@ -64,6 +64,7 @@ SRC = \
 	sema/format.c \
 	sema/import.c \
 	sema/infer.c \
+	sema/infer_call.c \
 	sema/macro.c \
 	sema/parse.c \
 	sema/plan.c \
