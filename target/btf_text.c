@@ -10,9 +10,18 @@
 
 #include "target/target.h"
 
-enum { DEPTH = 32 };
+enum { DEPTH = 32, MEMBERS_MAX = 1 << 16 };
 
-static void body(struct arena *, const struct btf_file *, const struct btf_type *, unsigned tabs, FILE *);
+/* One definition in the making. Structs without names stand where they are used, so a damaged file could
+ * ask for more lines than anybody can read. */
+struct definition {
+	struct arena *arena;
+	const struct btf_file *f;
+	FILE *out;
+	uint32_t left; /* members that it may still have */
+};
+
+static void body(struct definition *, const struct btf_type *, unsigned tabs);
 
 static const char *qualifier(uint32_t kind)
 {
@@ -54,16 +63,23 @@ static bool has_suffix(const struct btf_file *f, uint32_t id)
 static const char *declare(struct arena *, const struct btf_file *, uint32_t id, const char *inner,
 			   unsigned depth);
 
+/* Functions that take functions: a few levels of a few are all that anybody writes. */
 static const char *parameters(struct arena *a, const struct btf_file *f, const struct btf_type *t,
 			      unsigned depth)
 {
+	enum { LEVELS = 4, ENOUGH = 4096 };
 	const struct btf_param *p = (const struct btf_param *)(t + 1);
 	const char *text = "";
 
-	for (uint32_t i = 0; i < btf_record_members(t); i++)
+	for (uint32_t i = 0; i < btf_record_members(t); i++) {
+		bool known = p[i].type && strlen(text) < ENOUGH;
+
 		text = arena_printf(a, "%s%s%s", text, i ? ", " : "",
-				    p[i].type ? declare(a, f, p[i].type,
-							btf_name(f, p[i].name_off).s, depth + 1) : "...");
+				    known ? declare(a, f, p[i].type, btf_name(f, p[i].name_off).s,
+						    depth + DEPTH / LEVELS) : "...");
+		if (!known)
+			break;
+	}
 	return *text ? text : "void";
 }
 
@@ -142,17 +158,19 @@ static const struct btf_type *defined_here(const struct btf_file *f, uint32_t id
 	return *tag_of(t) && !t->name_off && btf_record_kind(t) != BTF_KIND_FWD ? t : NULL;
 }
 
-static void member(struct arena *a, const struct btf_file *f, const struct btf_type *whole,
-		   const struct btf_member *m, unsigned tabs, FILE *out)
+static void member(struct definition *d, const struct btf_type *whole, const struct btf_member *m,
+		   unsigned tabs)
 {
+	const struct btf_file *f = d->f;
+	FILE *out = d->out;
 	uint32_t bits = BTF_INFO_KFLAG(whole->info) ? BTF_MEMBER_BITFIELD_SIZE(m->offset) : 0;
 	const struct btf_type *inner = defined_here(f, m->type);
-	const char *text = btf_declaration(a, f, m->type, btf_name(f, m->name_off));
+	const char *text = btf_declaration(d->arena, f, m->type, btf_name(f, m->name_off));
 
 	indent(tabs, out);
 	if (inner) {
 		fputs(tag_of(inner), out);
-		body(a, f, inner, tabs, out);
+		body(d, inner, tabs);
 		text += strlen(tag_of(inner)); /* which is all that there is of its type's name */
 		fprintf(out, "%s", text);
 	} else {
@@ -175,31 +193,34 @@ static void enumerator(const struct btf_file *f, const struct btf_type *t, const
 		fprintf(out, "%.*s = %llu,\n", STR_ARG(name), (unsigned long long)v);
 }
 
-static void body(struct arena *a, const struct btf_file *f, const struct btf_type *t, unsigned tabs,
-		 FILE *out)
+static void body(struct definition *d, const struct btf_type *t, unsigned tabs)
 {
 	uint32_t kind = btf_record_kind(t);
 	bool is_enum = kind == BTF_KIND_ENUM || kind == BTF_KIND_ENUM64;
 	uint32_t words = kind == BTF_KIND_ENUM64 ? 3 : 2;
 
-	fputs("{\n", out);
-	for (uint32_t i = 0; tabs <= DEPTH && i < btf_record_members(t); i++) {
+	fputs("{\n", d->out);
+	for (uint32_t i = 0; tabs <= DEPTH && d->left && i < btf_record_members(t); i++) {
+		d->left--;
 		if (!is_enum) {
-			member(a, f, t, (const struct btf_member *)(t + 1) + i, tabs + 1, out);
+			member(d, t, (const struct btf_member *)(t + 1) + i, tabs + 1);
 			continue;
 		}
-		indent(tabs + 1, out);
-		enumerator(f, t, (const uint32_t *)(t + 1) + i * words, out);
+		indent(tabs + 1, d->out);
+		enumerator(d->f, t, (const uint32_t *)(t + 1) + i * words, d->out);
 	}
-	indent(tabs, out);
-	fputc('}', out);
+	if (!d->left)
+		fputs("/* and more */", d->out);
+	indent(tabs, d->out);
+	fputc('}', d->out);
 }
 
 void btf_definition(struct arena *a, const struct btf_file *f, uint32_t id, FILE *out)
 {
 	const struct btf_type *t = btf_record(f, id);
+	struct definition d = { a, f, out, MEMBERS_MAX };
 
 	fprintf(out, "%s%.*s ", tag_of(t), STR_ARG(btf_name(f, t->name_off)));
-	body(a, f, t, 0, out);
+	body(&d, t, 0);
 	fputs(";\n", out);
 }
