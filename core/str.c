@@ -70,8 +70,6 @@ static unsigned distance_up_to(struct str a, struct str b, unsigned limit)
 	unsigned row[3][NAME_MAX_COMPARED + 1];
 	unsigned *before = row[0], *above = row[1], *here = row[2];
 
-	if (a.len > NAME_MAX_COMPARED || b.len > NAME_MAX_COMPARED)
-		return ~0u;
 	for (unsigned j = 0; j <= b.len; j++)
 		above[j] = j;
 	for (unsigned i = 1; i <= a.len; i++) {
@@ -97,24 +95,24 @@ static unsigned distance_up_to(struct str a, struct str b, unsigned limit)
 	return above[b.len];
 }
 
-/* Which characters occur, roughly. */
-static uint64_t characters(struct str s)
-{
-	uint64_t set = 0;
-
-	for (uint32_t i = 0; i < s.len; i++)
-		set |= 1ull << (s.s[i] & 63);
-	return set;
-}
-
-/* Is the distance surely greater? So it is for all but a few of many candidates: each character that
- * is missing costs a step, and so does each that there are more. */
+/* Is the distance surely greater? So it is for all but a few of many candidates: a character of the longer
+ * one that the other has not, wherever it stands, costs a step. Some characters count as the same. */
 static bool far_apart(struct str a, struct str b, unsigned limit)
 {
-	unsigned longer = a.len > b.len ? a.len - b.len : b.len - a.len;
+	unsigned longer = a.len > b.len ? a.len : b.len, shared = 0;
+	uint8_t left[32] = { 0 };
 
-	return longer > limit ||
-	       (unsigned)__builtin_popcountll(characters(a) & ~characters(b)) > limit;
+	if (longer > NAME_MAX_COMPARED || 2 * longer - a.len - b.len > limit)
+		return true;
+	for (uint32_t i = 0; i < a.len; i++)
+		left[a.s[i] & 31]++;
+	for (uint32_t i = 0; i < b.len; i++) {
+		uint8_t *n = &left[b.s[i] & 31];
+
+		shared += *n > 0;
+		*n -= *n > 0;
+	}
+	return longer - shared > limit;
 }
 
 void str_near(struct near *n, struct str candidate)

@@ -44,20 +44,20 @@ static bool stack_read(struct session *s, const struct type *t, const uint8_t *s
 	       (!build_ids && !bpf_map_lookup_elem(s->map_fds[IMAGE_SPARE], &id, s->stack.v));
 }
 
-static void symbol(struct session *s, struct buffer *b, const char *name, uint64_t offset, uint64_t address)
+static void symbol(struct session *s, struct buffer *b, struct str name, uint64_t offset, uint64_t address)
 {
-	if (!name) {
+	if (!name.len) {
 		buffer_printf(b, "0x%llx", (unsigned long long)address);
 		return;
 	}
-	traced_text(s, b, name, strlen(name));
+	traced_text(s, b, name.s, name.len);
 	buffer_printf(b, "+%llu", (unsigned long long)offset);
 }
 
 static void kernel_frame(struct session *s, struct buffer *b, uint64_t address)
 {
 	uint64_t offset = 0;
-	const char *name = ksyms_name(s->ksyms, address, &offset);
+	struct str name = ksyms_name(s->ksyms, address, &offset);
 
 	symbol(s, b, name, offset, address);
 }
@@ -67,7 +67,7 @@ static void user_frame(struct session *s, struct buffer *b, const struct stack *
 	struct usym u;
 
 	usyms_find(s->usyms, st->pid, address, &u);
-	symbol(s, b, u.name, u.offset, address);
+	symbol(s, b, str_of(u.name), u.offset, address);
 	if (st->type->mode != STACK_PERF)
 		return;
 	buffer_bytes(b, " (", 2);
@@ -145,7 +145,7 @@ static struct str user_function(struct session *s, const struct stack *st, uint6
 static struct str function_of(struct session *s, const struct stack *st, uint32_t i)
 {
 	uint64_t offset;
-	const char *name;
+	struct str name;
 
 	if (st->type->mode == STACK_BUILD_ID) {
 		s->scratch.n = 0;
@@ -155,7 +155,7 @@ static struct str function_of(struct session *s, const struct stack *st, uint32_
 	if (st->type->space == SPACE_USER)
 		return user_function(s, st, st->words[i]);
 	name = ksyms_name(s->ksyms, st->words[i], &offset);
-	return name ? str_of(name) : STR("[unknown]");
+	return name.len ? name : STR("[unknown]");
 }
 
 void stack_each(struct session *s, const struct type *t, const uint8_t *slot,

@@ -135,10 +135,10 @@ static struct str raw_bytes(const struct type *t, const uint8_t *slot)
 static void ksym_text(struct session *s, struct buffer *b, uint64_t address)
 {
 	uint64_t offset;
-	const char *name = s->ksyms && address ? ksyms_name(s->ksyms, address, &offset) : NULL;
+	struct str name = s->ksyms && address ? ksyms_name(s->ksyms, address, &offset) : STR("");
 
-	if (name)
-		buffer_bytes(b, name, strlen(name));
+	if (name.len)
+		buffer_bytes(b, name.s, name.len);
 	else
 		buffer_printf(b, "%#llx", (unsigned long long)address);
 }

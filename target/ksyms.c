@@ -5,37 +5,39 @@
  *	ffffffff81234560 T vfs_read
  *	ffffffffc0a01000 t ext4_readdir	[ext4]
  *
- * The kernel formats that file line by line while it is read (about 40 ms for all of it), so a
- * question about a name streams and stops at the answer. One that went to the end leaves the text
- * to all that follow: who missed a name asks what is near it. Only naming addresses builds an index,
- * when the first address is to be named. The index keeps addresses of all symbols, but the names of
- * functions alone: the others are the fences that show where a function ends. Unprivileged
- * readers see zeros for addresses: the names can still be asked for, nothing can be named.
+ * The kernel formats that file line by line while it is read (about 40 ms for all of it), so no more of
+ * it is read than it takes to answer a question, and what was read is kept for the next one. Only naming
+ * addresses builds an index, of the whole, when the first address is to be named. The index keeps
+ * addresses of all symbols, but the names of functions alone: the others are the fences that show where
+ * a function ends. Unprivileged readers see zeros for addresses: the names can still be asked for,
+ * nothing can be named.
  */
 #include "target/target.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A function reaches to the next symbol. The last one has none; this far it is believed. */
 enum { LAST_SYMBOL_SIZE = 1 << 20 };
-/* Room for most kernels' functions, to begin with: what is not used costs nothing. */
-enum { FIRST_ENTRIES = 1 << 18, FIRST_NAMES = 8 << 20, FIRST_TEXT = 8 << 20 };
+/* Room for most kernels' symbols, to begin with: what is not used costs nothing. */
+enum { FIRST_ENTRIES = 1 << 18, FIRST_TEXT = 16 << 20, PIECE = 1 << 16 };
 
 struct entry {
 	uint64_t address;
-	uint32_t name; /* offset in the names; 0: not a function */
+	uint32_t name; /* where it stands in the text */
+	uint16_t len;  /* 0: not a function */
 };
 
 struct ksyms {
 	struct arena arena;
+	bool opened;
+	int fd;          /* -1: closed, there is no more to be read */
+	VEC(char) text;  /* as far as it was read */
 	bool indexed;
 	VEC(struct entry) entries;
 	uint32_t ordered; /* how many of the first ones stand in order */
-	VEC(char) names;
-	bool whole; /* all of its text is kept */
-	VEC(char) text;
-	struct lines lines;
 };
 
 struct ksyms *ksyms_open(void)
@@ -44,6 +46,7 @@ struct ksyms *ksyms_open(void)
 	struct ksyms *k = arena_alloc(&a, sizeof *k);
 
 	k->arena = a;
+	k->fd = -1;
 	return k;
 }
 
@@ -51,12 +54,15 @@ void ksyms_close(struct ksyms *k)
 {
 	struct arena a = k->arena; /* k itself lies in it */
 
+	if (k->fd >= 0)
+		close(k->fd);
 	arena_free(&a);
 }
 
-static bool is_hex(char c)
+/* The digit's value; above 15: it is none. */
+static unsigned hex_digit(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+	return c <= '9' ? (unsigned char)(c - '0') : (unsigned char)(c - 'a') + 10u;
 }
 
 /* Labels that mark where code and data change ($x, $d) or that the assembler made up. */
@@ -66,25 +72,26 @@ static bool is_mapping_symbol(struct str name)
 	       str_starts(name, "L0\001");
 }
 
+/* "ffffffff81234560 T name", and "\t[module]" behind it. */
 static bool parse_line(struct str line, struct ksym *sym)
 {
-	uint32_t i = 0, beg;
+	enum { DIGITS = 16, NAME = DIGITS + 3 };
+	const char *end = line.s + line.len, *tab = NULL;
+	unsigned all = 0;
 
-	sym->address = 0;
-	for (; i < line.len && i < 16 && is_hex(line.s[i]); i++)
-		sym->address = sym->address << 4 | (line.s[i] <= '9' ? line.s[i] - '0'
-								      : line.s[i] - 'a' + 10);
-	if (!i || line.len < i + 4 || line.s[i] != ' ' || line.s[i + 2] != ' ')
+	if (line.len <= NAME || line.s[DIGITS] != ' ' || line.s[DIGITS + 2] != ' ')
 		return false;
-	sym->type = line.s[i + 1];
-	beg = i += 3;
-	while (i < line.len && line.s[i] != '\t' && line.s[i] != ' ')
-		i++;
-	sym->name = (struct str){ line.s + beg, i - beg };
+	sym->address = 0;
+	for (uint32_t i = 0; i < DIGITS; i++) {
+		all |= hex_digit(line.s[i]);
+		sym->address = sym->address << 4 | hex_digit(line.s[i]);
+	}
+	sym->type = line.s[DIGITS + 1];
 	sym->module = (struct str){ "", 0 };
-	if (i + 3 < line.len && line.s[i + 1] == '[' && line.s[line.len - 1] == ']')
-		sym->module = (struct str){ line.s + i + 2, line.len - i - 3 };
-	return !is_mapping_symbol(sym->name);
+	if (end[-1] == ']' && (tab = memchr(line.s, '\t', line.len)) && tab[1] == '[')
+		sym->module = (struct str){ tab + 2, (uint32_t)(end - tab) - 3 };
+	sym->name = (struct str){ line.s + NAME, (uint32_t)((tab ? tab : end) - line.s) - NAME };
+	return all < 16 && !is_mapping_symbol(sym->name);
 }
 
 bool ksym_is_function(const struct ksym *sym)
@@ -92,78 +99,59 @@ bool ksym_is_function(const struct ksym *sym)
 	return sym->type == 'T' || sym->type == 't' || sym->type == 'W' || sym->type == 'w';
 }
 
-static void keep_line(struct ksyms *k, struct str line)
+static bool read_more(struct ksyms *k)
 {
-	if (!k->text.cap)
+	ssize_t got;
+
+	if (!k->opened) {
+		k->opened = true;
+		k->fd = open(target_path(&k->arena, "/proc/kallsyms"), O_RDONLY | O_CLOEXEC);
 		k->text.v = arena_alloc(&k->arena, k->text.cap = FIRST_TEXT);
-	while (k->text.n + line.len + 1 > k->text.cap)
+	}
+	if (k->fd < 0)
+		return false;
+	while (k->text.n + PIECE > k->text.cap)
 		k->text.v = vec_grow(&k->arena, k->text.v, 1, k->text.cap, &k->text.cap);
-	memcpy(k->text.v + k->text.n, line.s, line.len);
-	k->text.v[k->text.n + line.len] = '\n';
-	k->text.n += line.len + 1;
+	got = target_read_some(k->fd, k->text.v + k->text.n, PIECE);
+	if (got > 0) {
+		k->text.n += (uint32_t)got;
+		return true;
+	}
+	close(k->fd);
+	k->fd = -1;
+	return false;
 }
 
-static bool each_kept(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+/* The line that begins at *at, which moves on to the next. */
+static bool next_line(struct ksyms *k, uint32_t *at, struct str *line)
 {
-	struct ksym sym;
+	uint32_t seen = 0, rest = k->text.n - *at;
+	const char *newline;
 
-	for (uint32_t beg = 0, end; beg < k->text.n; beg = end + 1) {
-		const char *newline = memchr(k->text.v + beg, '\n', k->text.n - beg);
-
-		end = (uint32_t)(newline - k->text.v);
-		if (parse_line((struct str){ k->text.v + beg, end - beg }, &sym) && !visit(ctx, &sym))
+	while (!(newline = rest > seen ? memchr(k->text.v + *at + seen, '\n', rest - seen) : NULL)) {
+		seen = rest;
+		if (!read_more(k))
 			break;
+		rest = k->text.n - *at;
 	}
-	return k->text.n != 0;
-}
-
-static bool each_read(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
-{
-	struct ksym sym;
-	struct str line;
-	bool any = false, more = true;
-
-	while (more && lines_next(&k->lines, &line)) {
-		/* The index is made once, of all: nobody asks for the text after it. */
-		if (!k->indexed)
-			keep_line(k, line);
-		if (!parse_line(line, &sym))
-			continue;
-		any = true;
-		more = visit(ctx, &sym);
-	}
-	k->whole = more && !k->indexed && !k->lines.failed;
-	if (!k->whole)
-		k->text.n = 0;
-	return any;
+	*line = (struct str){ k->text.v + *at, newline ? (uint32_t)(newline - k->text.v) - *at : rest };
+	*at += line->len + (newline != NULL);
+	return newline || line->len;
 }
 
 bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
 {
-	bool any;
+	struct ksym sym;
+	struct str line;
+	bool more = true;
 
-	if (k->whole)
-		return each_kept(k, visit, ctx);
-	if (!lines_open(&k->lines, &k->arena, "/proc/kallsyms"))
-		return false;
-	any = each_read(k, visit, ctx);
-	lines_close(&k->lines);
-	return any;
+	for (uint32_t at = 0; more && next_line(k, &at, &line);)
+		if (parse_line(line, &sym))
+			more = visit(ctx, &sym);
+	return k->text.n != 0;
 }
 
 /* ---- naming addresses ------------------------------------------------------------------- */
-
-static uint32_t keep_name(struct ksyms *k, struct str name)
-{
-	uint32_t offset = k->names.n;
-
-	while (k->names.n + name.len + 1 > k->names.cap)
-		k->names.v = vec_grow(&k->arena, k->names.v, 1, k->names.cap, &k->names.cap);
-	memcpy(k->names.v + offset, name.s, name.len);
-	k->names.v[offset + name.len] = '\0';
-	k->names.n += name.len + 1;
-	return offset;
-}
 
 /* Among several names of one address the file's first; a function before data. */
 static int by_address(const void *x, const void *y)
@@ -172,8 +160,8 @@ static int by_address(const void *x, const void *y)
 
 	if (a->address != b->address)
 		return a->address < b->address ? -1 : 1;
-	if (!a->name != !b->name)
-		return a->name ? -1 : 1;
+	if (!a->len != !b->len)
+		return a->len ? -1 : 1;
 	return (a->name > b->name) - (a->name < b->name);
 }
 
@@ -185,10 +173,11 @@ static bool index_one(void *ctx, const struct ksym *sym)
 
 	/* Behind data, more data is no further fence; most of the file is such. (If the order is
 	 * not by address, a fence is lost at worst.) */
-	if (!sym->address || (!function && n && !k->entries.v[n - 1].name))
+	if (!sym->address || (!function && n && !k->entries.v[n - 1].len))
 		return true;
 	*vec_push(&k->arena, &k->entries) = (struct entry){
-		sym->address, function ? keep_name(k, sym->name) : 0,
+		sym->address, (uint32_t)(sym->name.s - k->text.v),
+		function ? (uint16_t)sym->name.len : 0,
 	};
 	if (k->ordered == n && (!n || by_address(&k->entries.v[n - 1], &k->entries.v[n]) <= 0))
 		k->ordered++;
@@ -208,10 +197,8 @@ static void drop_aliases(struct ksyms *k)
 static void build_index(struct ksyms *k)
 {
 	k->indexed = true;
-	k->names.v = arena_alloc(&k->arena, k->names.cap = FIRST_NAMES);
 	k->entries.cap = FIRST_ENTRIES;
 	k->entries.v = arena_alloc(&k->arena, k->entries.cap * sizeof *k->entries.v);
-	keep_name(k, STR("")); /* so that no name is at 0 */
 	ksyms_each(k, index_one, k);
 	/* The kernel's own symbols are in order in most kernels, modules' are not. */
 	if (k->ordered < k->entries.n)
@@ -219,8 +206,9 @@ static void build_index(struct ksyms *k)
 	drop_aliases(k);
 }
 
-const char *ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
+struct str ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
 {
+	const struct entry *e;
 	uint32_t low = 0, high;
 
 	if (!k->indexed)
@@ -235,12 +223,13 @@ const char *ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
 		else
 			high = mid;
 	}
-	if (!low || !k->entries.v[low - 1].name)
-		return NULL;
-	*offset = address - k->entries.v[low - 1].address;
+	e = low ? &k->entries.v[low - 1] : NULL;
+	if (!e || !e->len)
+		return STR("");
+	*offset = address - e->address;
 	if (low == k->entries.n && *offset >= LAST_SYMBOL_SIZE)
-		return NULL;
-	return k->names.v + k->entries.v[low - 1].name;
+		return STR("");
+	return (struct str){ k->text.v + e->name, e->len };
 }
 
 /* ---- finding names ---------------------------------------------------------------------- */

@@ -4,8 +4,8 @@
  *
  * All of target/ and probes/ reads /sys, /proc and /boot through here, so that XBT_ROOT=DIR puts a
  * frozen kernel in place of the running one. Files there have no size worth trusting (st_size is 0
- * or 4096), hence everything is read until the end. The line reader is for the large ones,
- * kallsyms and available_filter_functions, which are never held whole.
+ * or 4096), hence everything is read until the end. The line reader is for the large
+ * ones, such as available_filter_functions, which are never held whole.
  */
 #include "target/target.h"
 
@@ -24,7 +24,7 @@ const char *target_path(struct arena *a, const char *path)
 	return root && *root ? arena_printf(a, "%s%s", root, path) : path;
 }
 
-static ssize_t read_some(int fd, char *buf, size_t size)
+ssize_t target_read_some(int fd, char *buf, size_t size)
 {
 	ssize_t got;
 
@@ -44,7 +44,7 @@ struct str target_read(struct arena *a, const char *path)
 
 	if (fd < 0)
 		return (struct str){ "", 0 };
-	while ((got = read_some(fd, buf, sizeof buf)) > 0 && bytes.n < SMALL_FILE_MAX) {
+	while ((got = target_read_some(fd, buf, sizeof buf)) > 0 && bytes.n < SMALL_FILE_MAX) {
 		while (bytes.n + (uint32_t)got > bytes.cap)
 			bytes.v = vec_grow(a, bytes.v, 1, bytes.cap, &bytes.cap);
 		memcpy(bytes.v + bytes.n, buf, (size_t)got);
@@ -78,7 +78,7 @@ static bool refill(struct lines *l)
 	memmove(l->buf, l->buf + l->beg, l->end - l->beg);
 	l->end -= l->beg;
 	l->beg = 0;
-	got = read_some(l->fd, l->buf + l->end, sizeof l->buf - l->end);
+	got = target_read_some(l->fd, l->buf + l->end, sizeof l->buf - l->end);
 	if (got <= 0) {
 		l->failed |= got < 0;
 		return false;

@@ -20,6 +20,9 @@ const char *target_path(struct arena *, const char *path);
  * it can't be read. */
 struct str target_read(struct arena *, const char *path);
 
+/* read(2), again if a signal came between. */
+ssize_t target_read_some(int fd, char *, size_t);
+
 /* A large file, line by line, never held whole. */
 struct lines {
 	int fd;
@@ -78,7 +81,7 @@ uint32_t tracefs_each(struct arena *, struct str category, struct str event,
 bool tracefs_functions(struct arena *, struct ksyms *, struct str pattern,
 		       void (*visit)(void *ctx, const char *function, const char *module), void *ctx);
 
-/* ---- ksyms.c: /proc/kallsyms, read once when first asked -------------------------------- */
+/* ---- ksyms.c: /proc/kallsyms, read once and as far as needed ----------------------------- */
 
 struct ksym {
 	uint64_t address;
@@ -90,10 +93,11 @@ bool ksym_is_function(const struct ksym *);
 struct ksyms;
 struct ksyms *ksyms_open(void); /* reads nothing yet; free with ksyms_close */
 void ksyms_close(struct ksyms *);
-/* Streams the file through visit until that returns false. False: the file can't be read. */
+/* Takes each symbol to visit until that returns false; its texts are good for that long. False: the file
+ * can't be read. */
 bool ksyms_each(struct ksyms *, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
-/* The symbol that contains the address: its name, and how far into it. NULL: none. */
-const char *ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
+/* The symbol that contains the address: its name, and how far into it. Empty: none. */
+struct str ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
 /* The address of a symbol; *found tells a symbol whose address is hidden (0) from none at all. */
 uint64_t ksyms_address(struct ksyms *, struct str name, bool *found);
 /* Near misses for "did you mean"; they live until ksyms_close. */
