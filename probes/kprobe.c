@@ -145,7 +145,9 @@ static bool look_at(void *ctx, const struct ksym *sym)
 	uint32_t len = l->function.len;
 	struct str suffix = { sym->name.s + len, sym->name.len - len };
 
-	if (sym->name.len < len || memcmp(sym->name.s, l->function.s, len) ||
+	/* The first letter alone tells most of them apart. */
+	if (sym->name.len < len || sym->name.s[0] != l->function.s[0] ||
+	    memcmp(sym->name.s, l->function.s, len) ||
 	    !ksym_is_function(sym) || !module_matches(l->module, sym->module))
 		return true;
 	if ((suffix.len && suffix.s[0] != '.') || has_suffix(suffix, ".cold"))

@@ -6,11 +6,10 @@
  *	ffffffffc0a01000 t ext4_readdir	[ext4]
  *
  * The kernel formats that file line by line while it is read (about 40 ms for all of it), so no more of
- * it is read than it takes to answer a question, and what was read is kept for the next one. Only naming
- * addresses builds an index, of the whole, when the first address is to be named. The index keeps
- * addresses of all symbols, but the names of functions alone: the others are the fences that show where
- * a function ends. Unprivileged readers see zeros for addresses: the names can still be asked for,
- * nothing can be named.
+ * it is read than it takes to answer a question, and what was read is kept for the next one. To name an
+ * address takes the whole, ordered by address, in which functions alone have names: the others are the
+ * fences that show where a function ends. Unprivileged readers see zeros for addresses: the names can
+ * still be asked for, nothing can be named.
  */
 #include "target/target.h"
 
@@ -22,12 +21,13 @@
 /* A function reaches to the next symbol. The last one has none; this far it is believed. */
 enum { LAST_SYMBOL_SIZE = 1 << 20 };
 /* Room for most kernels' symbols, to begin with: what is not used costs nothing. */
-enum { FIRST_ENTRIES = 1 << 18, FIRST_TEXT = 16 << 20, PIECE = 1 << 16 };
+enum { FIRST_SYMBOLS = 1 << 18, FIRST_TEXT = 16 << 20, PIECE = 1 << 16 };
 
-struct entry {
+struct symbol {
 	uint64_t address;
 	uint32_t name; /* where it stands in the text */
-	uint16_t len;  /* 0: not a function */
+	uint16_t len, module_len;
+	char type;
 };
 
 struct ksyms {
@@ -35,9 +35,9 @@ struct ksyms {
 	bool opened;
 	int fd;          /* -1: closed, there is no more to be read */
 	VEC(char) text;  /* as far as it was read */
-	bool indexed;
-	VEC(struct entry) entries;
-	uint32_t ordered; /* how many of the first ones stand in order */
+	uint32_t parsed; /* as far as it is in symbols */
+	VEC(struct symbol) symbols;
+	bool by_address; /* they are whole, and no longer in the file's order */
 };
 
 struct ksyms *ksyms_open(void)
@@ -68,35 +68,42 @@ static unsigned hex_digit(char c)
 /* Labels that mark where code and data change ($x, $d) or that the assembler made up. */
 static bool is_mapping_symbol(struct str name)
 {
-	return !name.len || name.s[0] == '$' || str_starts(name, ".L") ||
-	       str_starts(name, "L0\001");
+	char c = name.len ? name.s[0] : '$';
+
+	return c == '$' || (c == '.' && str_starts(name, ".L")) || (c == 'L' && str_starts(name, "L0\001"));
 }
 
 /* "ffffffff81234560 T name", and "\t[module]" behind it. */
-static bool parse_line(struct str line, struct ksym *sym)
+static bool parse_line(const struct ksyms *k, struct str line, struct symbol *sym)
 {
 	enum { DIGITS = 16, NAME = DIGITS + 3 };
 	const char *end = line.s + line.len, *tab = NULL;
+	struct str name;
 	unsigned all = 0;
 
-	if (line.len <= NAME || line.s[DIGITS] != ' ' || line.s[DIGITS + 2] != ' ')
+	if (line.len <= NAME || line.len > UINT16_MAX || line.s[DIGITS] != ' ' || line.s[DIGITS + 2] != ' ')
 		return false;
-	sym->address = 0;
 	for (uint32_t i = 0; i < DIGITS; i++) {
 		all |= hex_digit(line.s[i]);
 		sym->address = sym->address << 4 | hex_digit(line.s[i]);
 	}
-	sym->type = line.s[DIGITS + 1];
-	sym->module = (struct str){ "", 0 };
 	if (end[-1] == ']' && (tab = memchr(line.s, '\t', line.len)) && tab[1] == '[')
-		sym->module = (struct str){ tab + 2, (uint32_t)(end - tab) - 3 };
-	sym->name = (struct str){ line.s + NAME, (uint32_t)((tab ? tab : end) - line.s) - NAME };
-	return all < 16 && !is_mapping_symbol(sym->name);
+		sym->module_len = (uint16_t)(end - tab - 3);
+	name = (struct str){ line.s + NAME, (uint32_t)((tab ? tab : end) - line.s) - NAME };
+	sym->name = (uint32_t)(name.s - k->text.v);
+	sym->len = (uint16_t)name.len;
+	sym->type = line.s[DIGITS + 1];
+	return all < 16 && !is_mapping_symbol(name);
+}
+
+static bool is_function(char type)
+{
+	return type == 'T' || type == 't' || type == 'W' || type == 'w';
 }
 
 bool ksym_is_function(const struct ksym *sym)
 {
-	return sym->type == 'T' || sym->type == 't' || sym->type == 'W' || sym->type == 'w';
+	return is_function(sym->type);
 }
 
 static bool read_more(struct ksyms *k)
@@ -107,6 +114,8 @@ static bool read_more(struct ksyms *k)
 		k->opened = true;
 		k->fd = open(target_path(&k->arena, "/proc/kallsyms"), O_RDONLY | O_CLOEXEC);
 		k->text.v = arena_alloc(&k->arena, k->text.cap = FIRST_TEXT);
+		k->symbols.cap = FIRST_SYMBOLS;
+		k->symbols.v = arena_alloc(&k->arena, k->symbols.cap * sizeof *k->symbols.v);
 	}
 	if (k->fd < 0)
 		return false;
@@ -122,33 +131,57 @@ static bool read_more(struct ksyms *k)
 	return false;
 }
 
-/* The line that begins at *at, which moves on to the next. */
-static bool next_line(struct ksyms *k, uint32_t *at, struct str *line)
+/* The next line that was not parsed yet. */
+static bool next_line(struct ksyms *k, struct str *line)
 {
-	uint32_t seen = 0, rest = k->text.n - *at;
+	uint32_t beg = k->parsed, seen = 0, rest = k->text.n - beg;
 	const char *newline;
 
-	while (!(newline = rest > seen ? memchr(k->text.v + *at + seen, '\n', rest - seen) : NULL)) {
+	while (!(newline = rest > seen ? memchr(k->text.v + beg + seen, '\n', rest - seen) : NULL)) {
 		seen = rest;
 		if (!read_more(k))
 			break;
-		rest = k->text.n - *at;
+		rest = k->text.n - beg;
 	}
-	*line = (struct str){ k->text.v + *at, newline ? (uint32_t)(newline - k->text.v) - *at : rest };
-	*at += line->len + (newline != NULL);
+	*line = (struct str){ k->text.v + beg, newline ? (uint32_t)(newline - k->text.v) - beg : rest };
+	k->parsed += line->len + (newline != NULL);
 	return newline || line->len;
+}
+
+/* One symbol more. */
+static bool parse_more(struct ksyms *k)
+{
+	struct str line;
+
+	while (next_line(k, &line)) {
+		struct symbol sym = { 0 };
+
+		if (parse_line(k, line, &sym)) {
+			*vec_push(&k->arena, &k->symbols) = sym;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct str name_of(const struct ksyms *k, const struct symbol *sym)
+{
+	return (struct str){ k->text.v + sym->name, sym->len };
 }
 
 bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
 {
-	struct ksym sym;
-	struct str line;
 	bool more = true;
 
-	for (uint32_t at = 0; more && next_line(k, &at, &line);)
-		if (parse_line(line, &sym))
-			more = visit(ctx, &sym);
-	return k->text.n != 0;
+	for (uint32_t i = 0; more && (i < k->symbols.n || parse_more(k)); i++) {
+		const struct symbol *sym = &k->symbols.v[i];
+		struct str name = name_of(k, sym), module = { "", 0 };
+
+		if (sym->module_len)
+			module = (struct str){ name.s + name.len + 2, sym->module_len };
+		more = visit(ctx, &(struct ksym){ sym->address, sym->type, name, module });
+	}
+	return k->symbols.n != 0;
 }
 
 /* ---- naming addresses ------------------------------------------------------------------- */
@@ -156,80 +189,54 @@ bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), 
 /* Among several names of one address the file's first; a function before data. */
 static int by_address(const void *x, const void *y)
 {
-	const struct entry *a = x, *b = y;
+	const struct symbol *a = x, *b = y;
 
 	if (a->address != b->address)
 		return a->address < b->address ? -1 : 1;
-	if (!a->len != !b->len)
-		return a->len ? -1 : 1;
+	if (is_function(a->type) != is_function(b->type))
+		return is_function(a->type) ? -1 : 1;
 	return (a->name > b->name) - (a->name < b->name);
 }
 
-static bool index_one(void *ctx, const struct ksym *sym)
+/* The kernel's own symbols are in order in most kernels, modules' are not. */
+static void order(struct ksyms *k)
 {
-	struct ksyms *k = ctx;
-	uint32_t n = k->entries.n;
-	bool function = ksym_is_function(sym);
+	uint32_t i = 1;
 
-	/* Behind data, more data is no further fence; most of the file is such. (If the order is
-	 * not by address, a fence is lost at worst.) */
-	if (!sym->address || (!function && n && !k->entries.v[n - 1].len))
-		return true;
-	*vec_push(&k->arena, &k->entries) = (struct entry){
-		sym->address, (uint32_t)(sym->name.s - k->text.v),
-		function ? (uint16_t)sym->name.len : 0,
-	};
-	if (k->ordered == n && (!n || by_address(&k->entries.v[n - 1], &k->entries.v[n]) <= 0))
-		k->ordered++;
-	return true;
-}
-
-static void drop_aliases(struct ksyms *k)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < k->entries.n; i++)
-		if (!n || k->entries.v[i].address != k->entries.v[n - 1].address)
-			k->entries.v[n++] = k->entries.v[i];
-	k->entries.n = n;
-}
-
-static void build_index(struct ksyms *k)
-{
-	k->indexed = true;
-	k->entries.cap = FIRST_ENTRIES;
-	k->entries.v = arena_alloc(&k->arena, k->entries.cap * sizeof *k->entries.v);
-	ksyms_each(k, index_one, k);
-	/* The kernel's own symbols are in order in most kernels, modules' are not. */
-	if (k->ordered < k->entries.n)
-		qsort(k->entries.v, k->entries.n, sizeof *k->entries.v, by_address);
-	drop_aliases(k);
+	while (parse_more(k))
+		;
+	while (i < k->symbols.n && by_address(&k->symbols.v[i - 1], &k->symbols.v[i]) <= 0)
+		i++;
+	if (i < k->symbols.n)
+		qsort(k->symbols.v, k->symbols.n, sizeof *k->symbols.v, by_address);
+	k->by_address = true;
 }
 
 struct str ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
 {
-	const struct entry *e;
+	const struct symbol *sym = NULL;
 	uint32_t low = 0, high;
 
-	if (!k->indexed)
-		build_index(k);
-	high = k->entries.n;
-	/* Invariant: entries below `low` start at or before the address, from `high` after it. */
+	if (!k->by_address)
+		order(k);
+	high = k->symbols.n;
+	/* Invariant: symbols below `low` start at or before the address, from `high` after it. */
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (k->entries.v[mid].address <= address)
+		if (k->symbols.v[mid].address <= address)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	e = low ? &k->entries.v[low - 1] : NULL;
-	if (!e || !e->len)
+	if (!low || !k->symbols.v[low - 1].address)
 		return STR("");
-	*offset = address - e->address;
-	if (low == k->entries.n && *offset >= LAST_SYMBOL_SIZE)
+	for (high = low; high && k->symbols.v[high - 1].address == k->symbols.v[low - 1].address; high--)
+		sym = &k->symbols.v[high - 1];
+	*offset = address - sym->address;
+	if (!is_function(sym->type) || (low == k->symbols.n && *offset >= LAST_SYMBOL_SIZE))
 		return STR("");
-	return (struct str){ k->text.v + e->name, e->len };
+	return name_of(k, sym);
 }
 
 /* ---- finding names ---------------------------------------------------------------------- */

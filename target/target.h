@@ -93,8 +93,8 @@ bool ksym_is_function(const struct ksym *);
 struct ksyms;
 struct ksyms *ksyms_open(void); /* reads nothing yet; free with ksyms_close */
 void ksyms_close(struct ksyms *);
-/* Takes each symbol to visit until that returns false; its texts are good for that long. False: the file
- * can't be read. */
+/* Takes each symbol to visit until that returns false; its texts are good for that long. In the
+ * file's order until the first address was named. False: the file can't be read. */
 bool ksyms_each(struct ksyms *, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
 /* The symbol that contains the address: its name, and how far into it. Empty: none. */
 struct str ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
