@@ -37,6 +37,7 @@ SRC = \
 	target/ksyms.c \
 	target/names.c \
 	target/path.c \
+	target/section.c \
 	target/symtab.c \
 	target/tracefs.c \
 	target/usyms.c \
@@ -187,7 +188,7 @@ ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
-	runtime/maps.o runtime/sideband.o runtime/stack.o runtime/tseries.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/fold.o runtime/out_flame.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
+	runtime/maps.o runtime/sideband.o runtime/stack.o runtime/tseries.o target/section.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/fold.o runtime/out_flame.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
 	target/path.o core/arena.o \
 	core/str.o core/table.o core/source.o)
 

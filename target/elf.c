@@ -4,16 +4,17 @@
  *
  * Only what the machine itself can run is read: 64 bits, its own instructions. A file is not
  * trusted: libelf checks what it reads, and what it hands out is looked at again here. Functions
- * come from .symtab, from .dynsym, and for a stripped file from the debug file that goes by its
- * build id.
+ * come from .symtab, from .dynsym, and for a stripped file from what it left behind for debuggers
+ * (section.c). It may change while it is read: libelf gets copies of sections, not mapped memory.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "target/section.h"
 #include "target/target.h"
 
 struct elf {
@@ -72,16 +73,6 @@ static const char *check_header(struct elf *elf)
 	return is_whole(elf, &h) ? NULL : "it is truncated";
 }
 
-static const char *section_name(const struct elf *elf, const GElf_Shdr *h)
-{
-	size_t names;
-	const char *name = NULL;
-
-	if (!elf_getshdrstrndx(elf->e, &names))
-		name = elf_strptr(elf->e, names, h->sh_name);
-	return name ? name : "";
-}
-
 static void find_tables(struct elf *elf)
 {
 	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf->e, s));) {
@@ -93,8 +84,8 @@ static void find_tables(struct elf *elf)
 			elf->symtab = s;
 		else if (h.sh_type == SHT_DYNSYM)
 			elf->dynsym = s;
-		elf->go |= !strcmp(section_name(elf, &h), ".note.go.buildid") ||
-			   !strcmp(section_name(elf, &h), ".gopclntab");
+		elf->go |= !strcmp(section_name(elf->e, &h), ".note.go.buildid") ||
+			   !strcmp(section_name(elf->e, &h), ".gopclntab");
 	}
 }
 
@@ -119,7 +110,7 @@ static const char *open_file(struct elf *elf, const char *path)
 	if (fstat(elf->fd, &st) || !S_ISREG(st.st_mode))
 		return "it is not a regular file";
 	elf_version(EV_CURRENT);
-	elf->e = elf_begin(elf->fd, ELF_C_READ_MMAP, NULL);
+	elf->e = elf_begin(elf->fd, ELF_C_READ, NULL);
 	if (!elf->e)
 		return "it is not an ELF file (a program or a library)";
 	return check_header(elf);
@@ -228,35 +219,32 @@ static bool visit_table(const struct elf *elf, Elf *e, Elf_Scn *table, const str
 	return true;
 }
 
-/* Where the debug file of a stripped one would be; NULL: it has no build id. */
-static const char *debug_path(const struct elf *elf)
+static bool visit_debug_file(const struct elf *elf, const struct walk *w)
 {
-	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf->e, s));) {
-		GElf_Shdr h;
-		Elf_Data *data;
-		char hex[41];
-
-		if (!gelf_getshdr(s, &h) || strcmp(section_name(elf, &h), ".note.gnu.build-id") != 0)
-			continue;
-		data = elf_getdata(s, NULL);
-		if (!data || data->d_size < 16 + 20)
-			return NULL;
-		for (int i = 0; i < 20; i++)
-			snprintf(hex + 2 * i, 3, "%02x", ((unsigned char *)data->d_buf)[16 + i]);
-		return arena_printf(elf->arena, "/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
-	}
-	return NULL;
-}
-
-static void visit_debug_file(const struct elf *elf, const struct walk *w)
-{
-	const char *path = debug_path(elf), *why;
+	const char *path = section_debug_path(elf->arena, elf->e), *why;
 	struct elf *debug = path ? elf_open(elf->arena, path, &why) : NULL;
+	bool more = true;
 
 	if (debug && debug->symtab)
-		visit_table(elf, debug->e, debug->symtab, w);
+		more = visit_table(elf, debug->e, debug->symtab, w);
 	if (debug)
 		elf_close(debug);
+	return more;
+}
+
+static void visit_packed(const struct elf *elf, const struct walk *w)
+{
+	char *memory;
+	Elf *inner = section_packed(elf->e, &memory);
+	GElf_Shdr h;
+
+	for (Elf_Scn *s = NULL; inner && (s = elf_nextscn(inner, s));)
+		if (gelf_getshdr(s, &h) && h.sh_type == SHT_SYMTAB && !visit_table(elf, inner, s, w))
+			break;
+	if (inner) {
+		elf_end(inner);
+		free(memory);
+	}
 }
 
 static void visit_all(const struct elf *elf, const struct walk *w)
@@ -265,8 +253,8 @@ static void visit_all(const struct elf *elf, const struct walk *w)
 		return;
 	if (elf->symtab)
 		visit_table(elf, elf->e, elf->symtab, w);
-	else
-		visit_debug_file(elf, w);
+	else if (visit_debug_file(elf, w))
+		visit_packed(elf, w);
 }
 
 void elf_functions(const struct elf *elf, bool (*visit)(void *, const struct elf_function *), void *ctx)
@@ -332,19 +320,12 @@ static void visit_notes(const struct elf *elf, Elf_Data *data, uint64_t base,
 
 void elf_usdts(const struct elf *elf, void (*visit)(void *, const struct elf_usdt *), void *ctx)
 {
-	Elf_Data *notes = NULL;
-	uint64_t base = 0;
+	Elf_Data *notes = section_named(elf->e, ".note.stapsdt", NULL);
+	GElf_Shdr base;
 
-	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf->e, s));) {
-		GElf_Shdr h;
-
-		if (!gelf_getshdr(s, &h))
-			continue;
-		if (!strcmp(section_name(elf, &h), ".note.stapsdt"))
-			notes = elf_getdata(s, NULL);
-		else if (!strcmp(section_name(elf, &h), ".stapsdt.base"))
-			base = h.sh_addr;
-	}
-	if (notes)
-		visit_notes(elf, notes, base, visit, ctx);
+	if (!notes)
+		return;
+	if (!section_named(elf->e, ".stapsdt.base", &base))
+		base.sh_addr = 0;
+	visit_notes(elf, notes, base.sh_addr, visit, ctx);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The functions of one ELF file, to name addresses in it: from its .symtab, or, if it was stripped of
- * that, from .dynsym and from what it left behind for debuggers, a small ELF file packed with xz in
- * .gnu_debugdata, or a file of its own under /usr/lib/debug, found by the build id.
+ * that, from .dynsym and from what it left behind for debuggers (section.c).
  *
  * Files are untrusted and may change while they are read: libelf gets copies of sections, not mapped
  * memory, and every name is checked to end within its string table. Where several symbols have an
  * address the one that people mean wins: global before weak before local, then the plainest name.
  */
+#include "target/section.h"
 #include "target/target.h"
 
 #include <elf.h>
@@ -16,14 +16,13 @@
 #include <gelf.h>
 #include <libiberty/demangle.h>
 #include <linux/openat2.h>
-#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PACKED_MAX = 64 << 20, BUILD_ID_MAX = 64, NESTED_MAX = 16 };
+enum { NESTED_MAX = 16 };
 
 struct entry {
 	uint64_t address, size;
@@ -42,8 +41,6 @@ struct symtab {
 	bool demangles;
 	VEC(struct entry) entries;
 	VEC(struct segment) segments;
-	struct str build_id;
-	bool stripped;
 };
 
 /* ---- opening ---------------------------------------------------------------------------- */
@@ -137,96 +134,30 @@ static bool take_table(struct symtab *t, Elf *elf, uint32_t type)
 
 /* ---- what was stripped ------------------------------------------------------------------ */
 
-static Elf_Data *section_named(Elf *elf, const char *wanted)
-{
-	Elf_Scn *section = NULL;
-	size_t strings;
-	GElf_Shdr header;
-
-	if (elf_getshdrstrndx(elf, &strings))
-		return NULL;
-	while ((section = elf_nextscn(elf, section))) {
-		const char *name;
-
-		if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS)
-			continue;
-		name = elf_strptr(elf, strings, header.sh_name);
-		if (name && !strcmp(name, wanted))
-			return elf_getdata(section, NULL);
-	}
-	return NULL;
-}
-
-/* Unpacks into memory of `*size` bytes, to be freed. NULL: it is no xz, or too large. */
-static char *unpack(const Elf_Data *packed, size_t *size)
-{
-	uint64_t limit = PACKED_MAX;
-	size_t room = 1 << 20, in = 0;
-	char *out = NULL, *grown;
-	lzma_ret r = LZMA_BUF_ERROR;
-
-	for (; r == LZMA_BUF_ERROR && room <= PACKED_MAX; room *= 4) {
-		grown = realloc(out, room);
-		if (!grown)
-			break;
-		out = grown;
-		in = *size = 0;
-		r = lzma_stream_buffer_decode(&limit, 0, NULL, packed->d_buf, &in, packed->d_size,
-					      (uint8_t *)out, size, room);
-	}
-	if (r == LZMA_OK)
-		return out;
-	free(out);
-	return NULL;
-}
-
 static void take_packed(struct symtab *t, Elf *elf)
 {
-	Elf_Data *packed = section_named(elf, ".gnu_debugdata");
-	size_t size = 0;
-	char *memory = packed && packed->d_buf ? unpack(packed, &size) : NULL;
-	Elf *inner = memory ? elf_memory(memory, size) : NULL;
+	char *memory;
+	Elf *inner = section_packed(elf, &memory);
 
-	if (inner)
-		take_table(t, inner, SHT_SYMTAB);
+	if (!inner)
+		return;
+	take_table(t, inner, SHT_SYMTAB);
 	elf_end(inner);
 	free(memory);
 }
 
-static void read_build_id(struct symtab *t, Elf *elf)
+static void take_debug_file(struct symtab *t, Elf *elf, int root)
 {
-	Elf_Data *data = section_named(elf, ".note.gnu.build-id");
-	size_t at = 0, name, text;
-	GElf_Nhdr note;
+	const char *path = section_debug_path(t->arena, elf);
+	int fd = path ? open_in_root(root, path) : -1;
+	Elf *debug;
 
-	while (data && (at = gelf_getnote(data, at, &note, &name, &text)))
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_descsz && note.n_descsz <= BUILD_ID_MAX) {
-			t->build_id.len = note.n_descsz;
-			t->build_id.s = str_dup(t->arena, (struct str){ (char *)data->d_buf + text,
-									note.n_descsz });
-			return;
-		}
-}
-
-static void take_debug_file(struct symtab *t, int root)
-{
-	char path[64 + 2 * BUILD_ID_MAX] = "/usr/lib/debug/.build-id/";
-	size_t n = strlen(path);
-	Elf *elf;
-	int fd;
-
-	if (t->build_id.len < 2)
-		return;
-	for (uint32_t i = 0; i < t->build_id.len; i++)
-		n += (size_t)sprintf(path + n, i == 1 ? "/%02x" : "%02x", (uint8_t)t->build_id.s[i]);
-	strcpy(path + n, ".debug");
-	fd = open_in_root(root, path);
 	if (fd < 0)
 		return;
-	elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (elf)
-		take_table(t, elf, SHT_SYMTAB);
-	elf_end(elf);
+	debug = elf_begin(fd, ELF_C_READ, NULL);
+	if (debug)
+		take_table(t, debug, SHT_SYMTAB);
+	elf_end(debug);
 	close(fd);
 }
 
@@ -265,8 +196,7 @@ static void take_all(struct symtab *t, Elf *elf, int root)
 	if (!take_table(t, elf, SHT_SYMTAB)) {
 		take_table(t, elf, SHT_DYNSYM);
 		take_packed(t, elf);
-		read_build_id(t, elf);
-		take_debug_file(t, root);
+		take_debug_file(t, elf, root);
 	}
 	if (t->entries.n)
 		qsort(t->entries.v, t->entries.n, sizeof *t->entries.v, by_address);
