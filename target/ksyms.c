@@ -198,17 +198,33 @@ static int by_address(const void *x, const void *y)
 	return (a->name > b->name) - (a->name < b->name);
 }
 
-/* The kernel's own symbols are in order in most kernels, modules' are not. */
+/* How many of the first ones stay where they are: those in order, below all that are not. */
+static uint32_t in_place(const struct symbol *v, uint32_t n)
+{
+	const struct symbol *least;
+	uint32_t ordered = n ? 1 : 0;
+
+	while (ordered < n && by_address(&v[ordered - 1], &v[ordered]) <= 0)
+		ordered++;
+	least = &v[ordered];
+	for (uint32_t i = ordered; i < n; i++)
+		least = by_address(&v[i], least) < 0 ? &v[i] : least;
+	while (ordered && ordered < n && by_address(&v[ordered - 1], least) > 0)
+		ordered--;
+	return ordered;
+}
+
+/* The kernel's own symbols are in order in most kernels; those of modules and of BPF programs, which follow
+ * them, are not. */
 static void order(struct ksyms *k)
 {
-	uint32_t i = 1;
+	uint32_t stay;
 
 	while (parse_more(k))
-		;
-	while (i < k->symbols.n && by_address(&k->symbols.v[i - 1], &k->symbols.v[i]) <= 0)
-		i++;
-	if (i < k->symbols.n)
-		qsort(k->symbols.v, k->symbols.n, sizeof *k->symbols.v, by_address);
+		continue;
+	stay = in_place(k->symbols.v, k->symbols.n);
+	if (stay < k->symbols.n)
+		qsort(k->symbols.v + stay, k->symbols.n - stay, sizeof *k->symbols.v, by_address);
 	k->by_address = true;
 }
 
