@@ -311,7 +311,7 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 	if (!tracefs_functions(&s->work, script_ksyms(s), ap->part[1], add_match, &x))
 		*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
 	/* By address they can be probed all at once, whatever other symbols have their names. */
-	if (ap->targets.n > 1 || ap->kind->provides & HAS_RETVAL)
+	if (ap->targets.n > 1 || (ap->targets.n && ap->kind->provides & HAS_RETVAL))
 		ksyms_each(script_ksyms(s), fill_address, ap);
 }
 
