@@ -736,15 +736,38 @@ const struct type *infer_node(struct inference *in, struct node *n)
 	return n->type;
 }
 
-void infer(struct script *s)
+static void infer_all(struct inference *in)
 {
-	struct inference in = { .s = s, .changed = true };
+	do {
+		in->changed = false;
+		for (uint32_t i = 0; i < in->s->probes.n; i++) {
+			in->p = in->s->probes.v[i];
+			infer_node(in, in->p->node);
+		}
+	} while (in->changed);
+}
 
-	while (in.changed) {
-		in.changed = false;
-		for (uint32_t i = 0; i < s->probes.n; i++) {
-			in.p = s->probes.v[i];
-			infer_node(&in, in.p->node);
+/* An aggregation of its own values and no others, such as @a = max(@a), says nothing of their sign. */
+static bool settle_circles(struct script *s)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->maps.n; i++) {
+		struct map *m = s->maps.v[i];
+
+		if (m->agg != AGG_NONE && !m->val) {
+			m->val = &type_int64;
+			any = true;
 		}
 	}
+	return any;
+}
+
+void infer(struct script *s)
+{
+	struct inference in = { .s = s };
+
+	do
+		infer_all(&in);
+	while (settle_circles(s));
 }
