@@ -13,7 +13,7 @@ WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werro
 CPPFLAGS_ALL = -std=c11 -D_GNU_SOURCE -I. -I$(B) $(CPPFLAGS)
 # With libdw scripts may name the arguments of programs' functions and lines of their source.
 ifeq ($(origin DWARF),undefined)
-DWARF := $(shell echo '\#include <elfutils/libdwfl.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+DWARF := $(shell $(CC) $(CPPFLAGS) -include dwarf.h -include elfutils/libdwfl.h -E -x c /dev/null >/dev/null 2>&1 && echo yes)
 endif
 DWARF_SRC = $(if $(DWARF),probes/dwarf.c probes/dwarf_type.c,probes/no_dwarf.c)
 LIBS    = $(if $(DWARF),-ldw) -lbpf -lelf -lz -llzma -liberty
