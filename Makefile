@@ -234,6 +234,10 @@ randra: $(BIN) $(VM) ## runs with registers given out at random
 	for seed in 1 22 333; do XBT_REGISTERS=$$seed $(IN_VM) tests/run $(RUN_CASES) || exit; done
 	for seed in 1 22 333; do XBT_REGISTERS=$$seed XBT=$(abspath $(BIN)) tests/run $(ROOT_CASES) || exit; done
 
+plain: ## build without libdw, as where it isn't installed, and run the compiler's cases
+	$(MAKE) B=build/plain BIN=build/plain/xbt DWARF= build/plain/xbt
+	XBT=build/plain/xbt tests/run $(CASES)
+
 asan: ## check and check-root with ASan and UBSan
 	$(MAKE) B=build/asan BIN=build/asan/xbt CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" check check-root
 
@@ -260,7 +264,7 @@ diff: $(BIN) ## the cases of tests/diff, and 10000 random programs, against bpft
 lint: ## check the rules of the house
 	tests/lint
 
-test: ## all of it: check, check-root, spill, asan, check-vm
+test: ## all of it: check, check-root, plain, spill, asan, check-vm
 	tests/all
 
 clean: ## remove what make made
@@ -317,5 +321,5 @@ help: ## show this
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(B)/runtime/static/getpwuid.d $(B)/tests/bpfvm.d \
 	$(B)/tests/print_test.d $(B)/tests/fuzz_readers.d
 
-.PHONY: asan bench bless check check-browser check-root check-vm clean cross-aarch64 fuzz help install lint objects \
+.PHONY: asan bench bless check check-browser check-root check-vm clean cross-aarch64 fuzz help install lint objects plain \
 	randra spill static test uninstall
