@@ -468,6 +468,15 @@ static void resolve_field(struct names *c, struct node *n)
 			   STR_ARG(digits));
 }
 
+/* What stands in nsecs(boot) is a word that only nsecs knows. Anything else there is an error still to be
+ * told, but means what it means elsewhere. */
+static void resolve_words(struct names *c, struct node *args)
+{
+	for (struct node *arg = args; arg; arg = arg->next)
+		if (arg->kind != N_NAME)
+			resolve_node(arg, c);
+}
+
 static void resolve_node(struct node *n, void *ctx)
 {
 	struct names *c = ctx;
@@ -481,8 +490,10 @@ static void resolve_node(struct node *n, void *ctx)
 		return;
 	case N_CALL:
 		resolve_call(c, n);
-		if (n->kind == N_CALL && n->call.fn && n->call.fn->form == FORM_VAR)
-			return; /* its argument is a word of its own */
+		if (n->kind == N_CALL && n->call.fn && n->call.fn->form == FORM_VAR) {
+			resolve_words(c, n->call.args);
+			return;
+		}
 		break;
 	case N_MAP:
 		n->map.map = script_map(c->s, n->map.name, n->at);
