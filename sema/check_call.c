@@ -172,6 +172,19 @@ static bool check_args(struct checker *c, struct node *n)
 	return c->s->diag.nerror == errors;
 }
 
+/* Was no literal left out of the check of its kind because of what is wrong within it? */
+static bool has_literals(const struct node *call)
+{
+	enum param_kind kind;
+	bool optional;
+	uint32_t i = 0;
+
+	for (const struct node *arg = call->call.args; arg; arg = arg->next, i++)
+		if (poisoned(arg) && builtin_param(call->call.fn, i, &kind, &optional) && kind == P_LITERAL)
+			return false;
+	return true;
+}
+
 /* Does "any" mean a map, too? */
 static bool takes_maps(const struct builtin *fn)
 {
@@ -191,7 +204,7 @@ void check_call(struct checker *c, struct node *n)
 
 		if (known && is_whole_map(arg, kind) && (kind != P_ANY || takes_maps(n->call.fn)))
 			ast_children(arg, check_node, c);
-		else if (!known || (kind != P_LITERAL && kind != P_WORD))
+		else if (!known || (kind != P_LITERAL && kind != P_WORD) || poisoned(arg))
 			check_node(arg, c);
 	}
 	if (n->call.fn->effect == EFFECT_UNSAFE && !c->s->unsafe) {
@@ -199,7 +212,7 @@ void check_call(struct checker *c, struct node *n)
 
 		diag_hint(&c->s->diag, e, "xbt --unsafe allows that");
 	}
-	if (check_args(c, n))
+	if (check_args(c, n) && has_literals(n))
 		check_builtin(c, n);
 }
 
