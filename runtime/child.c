@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +55,31 @@ static char **split(struct arena *a, const char *command)
 	return words.v;
 }
 
+static int runnable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || access(path, X_OK) < 0)
+		return errno;
+	return S_ISREG(st.st_mode) ? 0 : EACCES;
+}
+
+/* Why the command can't be run, as far as looking can tell: it is not on PATH, or not a program. */
+static int find_command(struct arena *a, const char *name)
+{
+	const char *path = getenv("PATH"), *file;
+	int error = ENOENT;
+
+	if (strchr(name, '/'))
+		return runnable(name);
+	for (path = path ? path : "/bin:/usr/bin"; error && path; path = strchr(path, ':')) {
+		path += *path == ':';
+		file = arena_printf(a, "%.*s/%s", (int)strcspn(path, ":"), path, name);
+		error = runnable(file) == ENOENT ? error : runnable(file);
+	}
+	return error;
+}
+
 static void become(char **argv, int go)
 {
 	sigset_t none;
@@ -73,10 +99,17 @@ static void become(char **argv, int go)
 bool child_start(struct child *c, struct arena *a, const char *command)
 {
 	char **argv = split(a, command);
-	int ends[2];
+	int ends[2], error;
 
-	if (!argv || pipe2(ends, O_CLOEXEC) < 0)
+	if (!argv)
 		return false;
+	error = find_command(a, argv[0]);
+	if (!error && pipe2(ends, O_CLOEXEC) < 0)
+		error = errno;
+	if (error) {
+		fprintf(stderr, "xbt: error: -c: %s: %s\n", argv[0], strerror(error));
+		return false;
+	}
 	c->pid = fork();
 	if (c->pid == 0) {
 		close(ends[1]);
@@ -96,6 +129,26 @@ void child_release(struct child *c)
 {
 	if (c->pid && write(c->go, "", 1) != 1)
 		fprintf(stderr, "xbt: warning: -c: the command was gone before it began\n");
+}
+
+bool child_ended(struct child *c)
+{
+	if (!c->pid || waitpid(c->pid, &c->status, WNOHANG) != c->pid)
+		return false;
+	c->pid = 0;
+	close(c->go);
+	return true;
+}
+
+void child_report(const struct child *c, FILE *err)
+{
+	int number = WTERMSIG(c->status);
+
+	if (WIFSIGNALED(c->status))
+		fprintf(err, "xbt: the command of -c was killed by signal %d (%s)\n", number,
+			strsignal(number));
+	else if (WEXITSTATUS(c->status))
+		fprintf(err, "xbt: the command of -c ended with status %d\n", WEXITSTATUS(c->status));
 }
 
 void child_stop(struct child *c)

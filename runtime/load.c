@@ -93,7 +93,7 @@ static bool fill_facts(struct loaded *l, const struct image_map *m, int fd)
 
 /* A path in the file system, or from the root of the cgroups, which stands lower where those of version
  * 1 are, too. */
-static int open_cgroup(struct loaded *l, const char *path)
+static const char *cgroup_at(struct loaded *l, const char *path)
 {
 	const char *root = "/sys/fs/cgroup", *both = "/sys/fs/cgroup/unified";
 
@@ -101,13 +101,13 @@ static int open_cgroup(struct loaded *l, const char *path)
 		path = arena_printf(l->links.arena, "%s/%s",
 				    access(target_path(l->links.arena, both), X_OK) ? root : both,
 				    path + (*path == '/'));
-	return open(target_path(l->links.arena, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return path;
 }
 
 static bool set_cgroup(struct loaded *l, int map)
 {
-	const char *path = l->session->image->cgroup;
-	int fd = open_cgroup(l, path), error;
+	const char *path = cgroup_at(l, l->session->image->cgroup);
+	int fd = open(target_path(l->links.arena, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC), error;
 	uint32_t first = 0;
 
 	if (fd < 0) {
@@ -146,6 +146,8 @@ static bool is_used(const struct image *image, uint32_t index)
 {
 	if (index >= IMAGE_MAPS || index == IMAGE_LEDGER)
 		return true;
+	if (index == IMAGE_CGROUP)
+		return image->cgroup; /* also if no probe asks it: the path may be wrong */
 	for (uint32_t k = 0; k < image->progs.n; k++)
 		for (uint32_t r = 0; r < image->progs.v[k].nrelocs; r++)
 			if (image->progs.v[k].relocs[r].map == index)

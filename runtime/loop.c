@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/print.h"
@@ -116,15 +115,6 @@ static int watch_process(int epoll, pid_t pid)
 	if (fd >= 0)
 		watch(epoll, fd);
 	return fd;
-}
-
-static bool child_ended(struct child *c)
-{
-	if (!c->pid || waitpid(c->pid, NULL, WNOHANG) != c->pid)
-		return false;
-	c->pid = 0;
-	close(c->go);
-	return true;
 }
 
 static void consume(struct session *s)

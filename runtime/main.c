@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -134,7 +135,7 @@ static void say_attached(const struct loaded *l, const struct options *o)
 	}
 }
 
-static void report(struct loaded *l)
+static void report(struct loaded *l, const struct child *child)
 {
 	struct session *s = l->session;
 
@@ -148,6 +149,7 @@ static void report(struct loaded *l)
 	fflush(s->out);
 	ledger_report(s, stderr);
 	report_missed(l, stderr);
+	child_report(child, stderr);
 }
 
 /* So that the addresses of processes can be named though they may have gone by then. */
@@ -185,8 +187,16 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 		return false;
 	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(l, child, o->pid))
 		return false;
-	report(l);
+	report(l, child);
 	return true;
+}
+
+static bool process_exists(pid_t pid)
+{
+	if (pid < 0 || !kill(pid, 0) || errno != ESRCH)
+		return true;
+	fprintf(stderr, "xbt: error: -p: there is no process %d\n", pid);
+	return false;
 }
 
 static int *closed_fds(struct arena *a, uint32_t n)
@@ -200,7 +210,7 @@ static int *closed_fds(struct arena *a, uint32_t n)
 static int run(struct image *image, const struct options *o, FILE *out)
 {
 	struct session session;
-	struct child child = { 0, -1 };
+	struct child child = { .go = -1 };
 	struct loaded l = { .session = &session, .verbose = o->verbose };
 	bool fine;
 
@@ -336,7 +346,7 @@ static int compile_and_run(const struct options *o)
 	if (!stages_known(o->stages))
 		return 1;
 	script_init(&s, o);
-	if (read_script(&s, o))
+	if (read_script(&s, o) && (o->check || o->stages || process_exists(o->pid)))
 		image = compile(&s, &dumps);
 	dwarf_close(&s);
 	if (o->check)

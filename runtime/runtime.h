@@ -45,12 +45,17 @@ bool run_iterators(struct loaded *);
 struct child {
 	pid_t pid;  /* 0: none */
 	int go;     /* writing a byte here lets it exec */
+	int status; /* as waitpid() told, once it has ended */
 };
 
 /* Forks the command, stopped right before its exec. Split as a shell would, quotes and backslashes
  * included, but nothing is expanded. False: said why. */
 bool child_start(struct child *, struct arena *, const char *command);
 void child_release(struct child *);
+/* True once it has ended by itself. */
+bool child_ended(struct child *);
+/* Tells how it ended, if not well. */
+void child_report(const struct child *, FILE *err);
 /* Ends it if it still runs. */
 void child_stop(struct child *);
 
