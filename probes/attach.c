@@ -37,6 +37,11 @@ static bool is_named(const struct probe_kind *kind, struct str name)
 	       (kind->alias && str_is(name, kind->alias));
 }
 
+bool probe_kind_matches(const struct probe_kind *kind, struct str name)
+{
+	return is_named(kind, name) || (glob_has(name) && glob_match(name, str_of(kind->name)));
+}
+
 const struct probe_kind *probe_kind_find(struct str name)
 {
 	for (uint32_t i = 0; i < probe_kind_count; i++)

@@ -126,6 +126,8 @@ extern const struct probe_kind *const probe_kinds[];
 extern const uint32_t probe_kind_count;
 /* By canonical name (any case) or alias (exact case); NULL if there is none. */
 const struct probe_kind *probe_kind_find(struct str name);
+/* The same, or a pattern for canonical names: "*probe". */
+bool probe_kind_matches(const struct probe_kind *, struct str name);
 
 /* ---- attach.c: what the kinds share; for probes/ only ----------------------------------- */
 

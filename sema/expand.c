@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "target/target.h"
+
 struct ksyms *script_ksyms(struct script *s)
 {
 	if (!s->ksyms)
@@ -107,21 +109,6 @@ static bool split(struct script *s, struct attach_point *ap, struct str *name)
 	return false;
 }
 
-/* True if it is well-formed; its targets may still be none. */
-static bool parse_point(struct script *s, struct attach_point *ap)
-{
-	struct str name;
-
-	if (!split(s, ap, &name))
-		return false;
-	ap->kind = probe_kind_find(name);
-	if (!ap->kind) {
-		unknown_kind(s, name, ap->at);
-		return false;
-	}
-	return ap->kind->parse(s, ap);
-}
-
 struct missing {
 	struct span at;
 	const char *text, *hint;
@@ -167,38 +154,102 @@ static void too_many(struct script *s, struct span at)
 	diag_hint(&s->diag, e, "BPFTRACE_MAX_PROBES in the environment allows more");
 }
 
+struct expanding {
+	struct script *s;
+	struct probe *p;
+	VEC(struct missing) missing;
+	uint32_t found; /* targets */
+	uint32_t any;   /* what any of its attach points provides */
+};
+
+/* Only what is well-formed is kept; its targets may still be none. */
+static bool add_point(struct expanding *x, const struct attach_point *split_up, const struct probe_kind *kind)
+{
+	struct attach_point *ap = vec_push(&x->s->arena, &x->p->points);
+	struct missing m;
+
+	*ap = *split_up;
+	ap->kind = kind;
+	if (!kind->parse(x->s, ap)) {
+		x->p->points.n--;
+		return false;
+	}
+	x->p->provides &= kind->provides;
+	x->any |= kind->provides;
+	m = expand_point(x->s, ap);
+	x->found += ap->targets.n;
+	if (m.text)
+		*vec_push(&x->s->work, &x->missing) = m;
+	return ap->targets.n > 0;
+}
+
+/* A pattern for the kind of probe means all kinds that have what it asks for; the others, which may
+ * have another form altogether, are passed over without a word. */
+static void add_kinds(struct expanding *x, const struct attach_point *split_up, struct str name)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < probe_kind_count; i++) {
+		struct expanding before = *x;
+		struct diag said = x->s->diag;
+		uint32_t points = x->p->points.n, provides = x->p->provides;
+
+		if (!probe_kind_matches(probe_kinds[i], name))
+			continue;
+		if (add_point(x, split_up, probe_kinds[i])) {
+			found++;
+			continue;
+		}
+		x->missing.n = before.missing.n;
+		x->any = before.any;
+		x->p->points.n = points;
+		x->p->provides = provides;
+		x->s->diag.list.n = said.list.n;
+		x->s->diag.nerror = said.nerror;
+	}
+	if (!found)
+		*vec_push(&x->s->work, &x->missing) = (struct missing){
+			split_up->at, arena_printf(&x->s->work, "%.*s: no type of probe that matches '%.*s' has this",
+						   STR_ARG(split_up->spec), STR_ARG(name)), NULL };
+}
+
+static void expand_spec(struct expanding *x, struct span at, struct str spec)
+{
+	struct attach_point ap = { .at = at, .spec = spec };
+	const struct probe_kind *kind;
+	struct str name;
+
+	if (!split(x->s, &ap, &name))
+		return;
+	kind = probe_kind_find(name);
+	if (kind)
+		add_point(x, &ap, kind);
+	else if (glob_has(name))
+		add_kinds(x, &ap, name);
+	else
+		unknown_kind(x->s, name, at);
+}
+
 static void expand_probe(struct script *s, struct node *n)
 {
 	struct probe *p = arena_alloc(&s->arena, sizeof *p);
-	VEC(struct missing) missing = { 0 };
-	uint32_t found = 0, any = 0;
+	struct expanding x = { .s = s, .p = p };
 
 	p->node = n;
 	p->index = s->probes.n;
 	p->provides = ~0u;
 	for (struct node *point = n->probe.points; point; point = point->next) {
-		struct attach_point *ap = vec_push(&s->arena, &p->points);
 		uint32_t errors = s->diag.nerror;
-		struct missing m;
+		struct str spec = substitute(s, point->str, point->at);
 
-		*ap = (struct attach_point){ .at = point->at };
-		ap->spec = with_kind(s, substitute(s, point->str, point->at), point->str);
-		if (s->diag.nerror > errors || !parse_point(s, ap)) {
-			p->points.n--;
-			continue;
-		}
-		p->provides &= ap->kind->provides;
-		any |= ap->kind->provides;
-		m = expand_point(s, ap);
-		found += ap->targets.n;
-		if (m.text)
-			*vec_push(&s->work, &missing) = m;
+		if (s->diag.nerror == errors)
+			expand_spec(&x, point->at, with_kind(s, spec, point->str));
 	}
-	if ((any ^ p->provides) & IS_USER)
+	if ((x.any ^ p->provides) & IS_USER)
 		p->provides &= ~(uint32_t)HAS_FUNC; /* a name here, an address there */
-	for (uint32_t i = 0; i < missing.n; i++)
-		report_missing(s, &missing.v[i], found > 0);
-	s->ntargets += found;
+	for (uint32_t i = 0; i < x.missing.n; i++)
+		report_missing(s, &x.missing.v[i], x.found > 0);
+	s->ntargets += x.found;
 	if (s->ntargets > s->config.max_probes)
 		too_many(s, n->probe.points->at);
 	*vec_push(&s->arena, &s->probes) = p;
