@@ -103,6 +103,7 @@ SRC = \
 	probes/fentry.c \
 	probes/iter.c \
 	probes/kprobe.c \
+	probes/list.c \
 	probes/multi.c \
 	probes/perf_event.c \
 	probes/rawtracepoint.c \

@@ -273,7 +273,6 @@ static bool make_programs(struct script *s, struct image *image, struct probe *p
 	for (uint32_t i = 0; i < p->points.n; i++) {
 		struct attach_point *ap = &p->points.v[i];
 
-		image->has_timers_or_probes |= !ap->kind->once;
 		if (ap->targets.n && (can_look_up(s, p, ap) ||
 				      (!p->per_target && !p->named && !ap->kind->single))) {
 			if (!make_program(s, image, p, ap, ap->targets.v, ap->targets.n, d))

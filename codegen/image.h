@@ -72,7 +72,6 @@ struct image {
 	const char *cgroup;        /* a path; NULL: no filter */
 	uint32_t nprobes;
 	bool names_processes;      /* shows stacks or symbols of processes */
-	bool has_timers_or_probes; /* false: only BEGIN and END; the script ends by itself */
 };
 
 /* The listing that -d emit prints and tests compare (disasm.c). */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What BTF knows of functions, for listings: which there are, and what they take and return. An index
- * of all names is made first: one look at each would take seconds.
+ * of all names is made first: one look at each would take seconds. Modules' are read when asked for.
  */
 #include <linux/btf.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@ struct btf_index {
 	struct arena *arena;
 	struct btf_file *btf;
 	struct table functions; /* name -> id */
+	struct table modules;   /* name -> struct btf_index */
 };
 
 static bool note_function(void *ctx, uint32_t id, struct str name)
@@ -23,16 +24,36 @@ static bool note_function(void *ctx, uint32_t id, struct str name)
 	return true;
 }
 
-struct btf_index *btf_index_open(struct arena *a)
+static struct btf_index *read_index(struct arena *a, const char *name, const struct btf_file *base)
 {
 	struct btf_index *x = arena_alloc(a, sizeof *x);
-	const char *why;
+	const char *path = arena_printf(a, BTF_FOLDER "/%s", name), *why;
 
 	x->arena = a;
-	x->btf = btf_read(a, target_path(a, "/sys/kernel/btf/vmlinux"), NULL, &why);
+	x->btf = btf_read(a, target_path(a, path), base, &why);
 	if (x->btf)
 		btf_each(x->btf, 1u << BTF_KIND_FUNC, note_function, x);
 	return x;
+}
+
+struct btf_index *btf_index_open(struct arena *a)
+{
+	return read_index(a, "vmlinux", NULL);
+}
+
+struct btf_index *btf_index_module(struct btf_index *x, const char *module)
+{
+	struct str name = str_of(module);
+	struct btf_index *found;
+
+	if (!*module || !x->btf)
+		return x;
+	found = table_get(&x->modules, name);
+	if (!found) {
+		found = read_index(x->arena, module, x->btf);
+		table_set(x->arena, &x->modules, str_of(str_dup(x->arena, name)), found);
+	}
+	return found;
 }
 
 bool btf_index_has(const struct btf_index *x, struct str function)

@@ -145,6 +145,8 @@ static const char *refusal(struct arena *a, int error)
 	case EINVAL:
 		return "this function can't be traced so: notrace, or the kernel has no direct calls of "
 		       "ftrace (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)";
+	case EBUSY: /* there is no place where ftrace could call */
+		return "this function can't be traced: it is notrace";
 	case E2BIG:
 		return "too many programs are attached to it already";
 	default:
@@ -183,13 +185,16 @@ static void list_one(void *ctx, const char *function, const char *module)
 {
 	struct listing *l = ctx;
 	const char *name = arena_printf(l->arena, "%s:%s", *module ? module : "vmlinux", function);
+	struct btf_index *btf;
 
-	if ((!attach_listed(l->pattern, name) && !attach_listed(l->pattern, function)) ||
-	    (!*module && !btf_index_has(l->btf, str_of(function))))
+	if (!attach_listed(l->pattern, name) && !attach_listed(l->pattern, function))
+		return;
+	btf = btf_index_module(l->btf, module);
+	if (!btf_index_has(btf, str_of(function)))
 		return;
 	l->n += fprintf(l->out, "%s:%s\n", l->kind->name, name) > 0;
-	if (l->verbose && !*module)
-		btf_index_arguments(l->btf, str_of(function), 0, l->kind->provides & HAS_RETVAL, l->out);
+	if (l->verbose)
+		btf_index_arguments(btf, str_of(function), 0, l->kind->provides & HAS_RETVAL, l->out);
 }
 
 static uint32_t list_fentry(const struct probe_kind *kind, struct arena *a, struct str pattern,

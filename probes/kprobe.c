@@ -422,24 +422,32 @@ static int attach_kprobe(int prog_fd, const struct prog *prog, const struct targ
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
+struct listed {
+	const char *module, *name; /* name: with the module, where it is one or was asked for */
+};
+
 struct listing {
 	struct arena *arena;
 	struct str pattern;
-	VEC(const char *) names;
+	VEC(struct listed) list;
 };
 
 static void list_one(void *ctx, const char *function, const char *module)
 {
 	struct listing *l = ctx;
-	const char *name = *module ? arena_printf(l->arena, "%s:%s", module, function) : function;
+	const char *full = arena_printf(l->arena, "%s:%s", *module ? module : "vmlinux", function);
+	bool by_name = attach_listed(l->pattern, function);
 
-	if (attach_listed(l->pattern, name) || attach_listed(l->pattern, function))
-		*vec_push(l->arena, &l->names) = name;
+	if (by_name || attach_listed(l->pattern, full))
+		*vec_push(l->arena, &l->list) =
+			(struct listed){ module, *module || !by_name ? full : function };
 }
 
 static int by_text(const void *x, const void *y)
 {
-	return strcmp(*(const char *const *)x, *(const char *const *)y);
+	const struct listed *a = x, *b = y;
+
+	return strcmp(a->name, b->name);
 }
 
 /* "ext4:ext4_readdir" -> "ext4_readdir" */
@@ -457,14 +465,15 @@ static uint32_t list_functions(const struct probe_kind *kind, struct arena *a, s
 	struct btf_index *btf = verbose ? btf_index_open(a) : NULL;
 
 	tracefs_functions(a, NULL, STR("*"), list_one, &l);
-	if (l.names.n)
-		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
-	for (uint32_t i = 0; i < l.names.n; i++) {
-		fprintf(out, "%s:%s\n", kind->name, l.names.v[i]);
+	if (l.list.n)
+		qsort(l.list.v, l.list.n, sizeof *l.list.v, by_text);
+	for (uint32_t i = 0; i < l.list.n; i++) {
+		fprintf(out, "%s:%s\n", kind->name, l.list.v[i].name);
 		if (verbose && !(kind->provides & HAS_RETVAL))
-			btf_index_arguments(btf, plain_name(l.names.v[i]), 0, false, out);
+			btf_index_arguments(btf_index_module(btf, l.list.v[i].module),
+					    plain_name(l.list.v[i].name), 0, false, out);
 	}
-	return l.names.n;
+	return l.list.n;
 }
 
 const struct probe_kind probe_kprobe = {

@@ -117,9 +117,11 @@ struct probe_kind {
 	/* Attaches a loaded program: 0 and new links, or -errno (and links->why). */
 	int (*attach)(int prog_fd, const struct prog *, const struct target *, struct links *);
 	/* Lists "kind:..." names that match the pattern (after the kind's name), with arguments if
-	 * verbose. Returns how many. */
+	 * verbose. Returns how many. NULL: there are only those that expand() finds. */
 	uint32_t (*list)(const struct probe_kind *, struct arena *, struct str pattern, bool verbose,
 			 FILE *);
+	/* Without list(): prints a target's arguments, "    TYPE NAME" a line. NULL: it has none. */
+	void (*list_args)(struct script *, struct target *, FILE *);
 };
 
 extern const struct probe_kind *const probe_kinds[];
@@ -190,12 +192,19 @@ int btf_target(struct links *, const char *module, const char *function, struct 
 struct btf_index;
 /* Knows nothing where there is no BTF. All lives in the arena. */
 struct btf_index *btf_index_open(struct arena *);
+/* A module's, or for "" the kernel's own again. */
+struct btf_index *btf_index_module(struct btf_index *, const char *module);
 bool btf_index_has(const struct btf_index *, struct str function);
 /* Prints a function's parameters from the first on, and what it returns, each on a line. */
 void btf_index_arguments(const struct btf_index *, struct str function, uint32_t first, bool retval,
 			 FILE *);
 /* The same of a struct's fields. */
 void btf_index_fields(const struct btf_index *, struct str tag, FILE *);
+
+/* ---- list.c: for the runtime ------------------------------------------------------------ */
+
+/* Lists what an expanded script's attach points mean, with arguments if verbose. Returns how many. */
+uint32_t list_targets(struct script *, bool verbose, FILE *);
 
 /* ---- dwarf.c: for the runtime ----------------------------------------------------------- */
 

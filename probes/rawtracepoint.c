@@ -195,8 +195,8 @@ static uint32_t list_event(const struct probe_kind *kind, struct arena *a, const
 {
 	fprintf(out, "%s:%s\n", kind->name, name);
 	if (btf)
-		btf_index_arguments(btf, str_of(arena_printf(a, "__traceiter_%s", e->name)), 1, false,
-				    out);
+		btf_index_arguments(btf_index_module(btf, e->module),
+				    str_of(arena_printf(a, "__traceiter_%s", e->name)), 1, false, out);
 	return 1;
 }
 

@@ -459,51 +459,13 @@ static int attach_uprobe(int prog_fd, const struct prog *prog, const struct targ
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
-struct listing {
-	struct arena *arena;
-	struct str pattern;
-	VEC(const char *) names;
-};
-
-static bool list_one(void *ctx, const struct elf_function *f)
+static void list_arguments(struct script *s, struct target *t, FILE *out)
 {
-	struct listing *l = ctx;
+	const struct type *args = args_uprobe(s, t);
 
-	if (attach_listed(l->pattern, str_dup(l->arena, f->name)))
-		*vec_push(l->arena, &l->names) = str_dup(l->arena, f->name);
-	return true;
-}
-
-static int by_text(const void *x, const void *y)
-{
-	return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
-/* A file must be named: there are too many otherwise. */
-static uint32_t list_uprobes(const struct probe_kind *kind, struct arena *a, struct str pattern,
-			     bool verbose, FILE *out)
-{
-	const char *colon = pattern.len ? memchr(pattern.s, ':', pattern.len) : NULL, *path, *why;
-	struct listing l = { .arena = a };
-	struct elf *elf = NULL;
-	uint32_t n = 0;
-
-	(void)verbose;
-	if (colon) {
-		l.pattern = (struct str){ colon + 1, (uint32_t)(pattern.s + pattern.len - colon - 1) };
-		path = binary_find(a, (struct str){ pattern.s, (uint32_t)(colon - pattern.s) });
-		elf = path ? elf_open(a, path, &why) : NULL;
-	}
-	if (!elf)
-		return 0;
-	elf_functions(elf, list_one, &l);
-	elf_close(elf);
-	if (l.names.n)
-		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
-	for (uint32_t i = 0; i < l.names.n; i++)
-		if (!i || strcmp(l.names.v[i - 1], l.names.v[i]) != 0)
-			n += fprintf(out, "%s:%s:%s\n", kind->name, path, l.names.v[i]) > 0;
-	return n;
+	for (uint32_t i = 0; args && i < args->nfields; i++)
+		fprintf(out, "    %s %.*s\n", type_text(&s->work, args->fields[i].type),
+			STR_ARG(args->fields[i].name));
 }
 
 const struct probe_kind probe_uprobe = {
@@ -523,7 +485,7 @@ const struct probe_kind probe_uprobe = {
 	.prepare = multi_prepare,
 	.attach_all = multi_attach,
 	.attach = attach_uprobe,
-	.list = list_uprobes,
+	.list_args = list_arguments,
 };
 
 const struct probe_kind probe_uretprobe = {
@@ -540,5 +502,4 @@ const struct probe_kind probe_uretprobe = {
 	.prepare = multi_prepare,
 	.attach_all = multi_attach,
 	.attach = attach_uprobe,
-	.list = list_uprobes,
 };

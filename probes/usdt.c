@@ -23,7 +23,11 @@
 
 static bool parse_usdt(struct script *s, struct attach_point *ap)
 {
-	if (ap->nparts == 2) {
+	if (ap->nparts == 1 && s->pid > 0) {
+		ap->part[2] = ap->part[0];
+		ap->part[1] = (struct str){ "", 0 };
+		ap->part[0] = STR("*"); /* the program, or a library of its */
+	} else if (ap->nparts == 2) {
 		ap->part[2] = ap->part[1];
 		ap->part[1] = (struct str){ "", 0 };
 	} else if (ap->nparts != 3) {
@@ -265,64 +269,13 @@ static int attach_usdt(int prog_fd, const struct prog *prog, const struct target
 	return user_attach(prog_fd, prog, t, false, links);
 }
 
-struct listing {
-	struct arena *arena;
-	const char *path;
-	struct str pattern;
-	bool verbose;
-	VEC(const char *) names;
-};
-
-/* "app:loop", and for each argument "    int32 arg0". */
-static const char *list_arguments(struct arena *a, const char *name, const char *operands)
+static void list_arguments(struct script *s, struct target *t, FILE *out)
 {
 	struct operand o;
 
-	for (uint32_t n = 0; find_operand(operands, n, &o); n++)
-		name = arena_printf(a, "%s\n    %sint%u arg%u", name, o.sign ? "" : "u", o.size * 8, n);
-	return name;
-}
-
-static void list_one(void *ctx, const struct elf_usdt *u)
-{
-	struct listing *l = ctx;
-	const char *name = arena_printf(l->arena, "%s:%s", u->provider, u->name);
-	bool wanted = attach_listed(l->pattern, name) || attach_listed(l->pattern, u->name);
-
-	if (wanted && l->verbose)
-		name = list_arguments(l->arena, name, u->args);
-	if (wanted)
-		*vec_push(l->arena, &l->names) = name;
-}
-
-static int by_text(const void *x, const void *y)
-{
-	return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
-static uint32_t list_usdts(const struct probe_kind *kind, struct arena *a, struct str pattern,
-			   bool verbose, FILE *out)
-{
-	const char *colon = pattern.len ? memchr(pattern.s, ':', pattern.len) : NULL, *why;
-	struct listing l = { .arena = a, .verbose = verbose };
-	struct elf *elf = NULL;
-	uint32_t n = 0;
-
-	if (colon) {
-		l.pattern = (struct str){ colon + 1, (uint32_t)(pattern.s + pattern.len - colon - 1) };
-		l.path = binary_find(a, (struct str){ pattern.s, (uint32_t)(colon - pattern.s) });
-		elf = l.path ? elf_open(a, l.path, &why) : NULL;
-	}
-	if (!elf)
-		return 0;
-	elf_usdts(elf, list_one, &l);
-	elf_close(elf);
-	if (l.names.n)
-		qsort(l.names.v, l.names.n, sizeof *l.names.v, by_text);
-	for (uint32_t i = 0; i < l.names.n; i++)
-		if (!i || strcmp(l.names.v[i - 1], l.names.v[i]) != 0)
-			n += fprintf(out, "%s:%s:%s\n", kind->name, l.path, l.names.v[i]) > 0;
-	return n;
+	(void)s;
+	for (uint32_t n = 0; find_operand(t->operands, n, &o); n++)
+		fprintf(out, "    %sint%u arg%u\n", o.sign ? "" : "u", o.size * 8, n);
 }
 
 const struct probe_kind probe_usdt = {
@@ -340,5 +293,5 @@ const struct probe_kind probe_usdt = {
 	.prepare = multi_prepare,
 	.attach_all = multi_attach,
 	.attach = attach_usdt,
-	.list = list_usdts,
+	.list_args = list_arguments,
 };

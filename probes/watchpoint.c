@@ -130,18 +130,6 @@ static int attach_watch(int prog_fd, const struct prog *prog, const struct targe
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
-/* There are as many as addresses. */
-static uint32_t list_watch(const struct probe_kind *kind, struct arena *a, struct str pattern,
-			   bool verbose, FILE *out)
-{
-	(void)kind;
-	(void)a;
-	(void)pattern;
-	(void)verbose;
-	(void)out;
-	return 0;
-}
-
 const struct probe_kind probe_watchpoint = {
 	.name = "watchpoint",
 	.alias = "w",
@@ -151,5 +139,4 @@ const struct probe_kind probe_watchpoint = {
 	.parse = parse_watch,
 	.expand = expand_watch,
 	.attach = attach_watch,
-	.list = list_watch,
 };

@@ -116,6 +116,7 @@ static void count_target(struct attaching *a, const struct prog *p, const struct
 {
 	a->done[p->probe]++;
 	a->l->attached++;
+	a->l->awaited += !p->kind->once;
 	if (a->l->verbose && !is_special(p))
 		fprintf(stderr, "attached %s\n", t->text);
 }

@@ -2,45 +2,60 @@
 /*
  * What a system offers: -l lists probes, --info tells what this kernel and this process can do.
  */
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "probes/probe.h"
 #include "runtime/runtime.h"
 #include "target/target.h"
 
-/* Probes of returns are where those of entries are: only listed when asked for by name. */
-static bool kind_wanted(const struct probe_kind *kind, struct str name)
+static bool any_entry_matches(struct str name)
 {
-	bool named = str_is(name, kind->name) || (kind->alias && str_is(name, kind->alias));
-
-	return named || (!(kind->provides & HAS_RETVAL) && glob_match(name, str_of(kind->name)));
+	for (uint32_t i = 0; i < probe_kind_count; i++)
+		if (!(probe_kinds[i]->provides & HAS_RETVAL) && probe_kind_matches(probe_kinds[i], name))
+			return true;
+	return false;
 }
 
-static uint32_t list_kinds(struct arena *a, const char *pattern, bool verbose)
+/* Probes of returns are where those of entries are: a pattern for both means the latter. */
+static bool kind_wanted(const struct probe_kind *kind, struct str name)
 {
-	struct str kind = STR("*"), rest = str_of(pattern ? pattern : "");
-	uint32_t n = 0;
+	return kind->list && probe_kind_matches(kind, name) &&
+	       (!(kind->provides & HAS_RETVAL) || !any_entry_matches(name));
+}
 
-	for (uint32_t i = 0; i < rest.len; i++)
-		if (rest.s[i] == ':') {
-			kind = (struct str){ rest.s, i };
-			rest = (struct str){ rest.s + i + 1, rest.len - i - 1 };
-			break;
-		}
-	for (uint32_t i = 0; i < probe_kind_count; i++)
-		if (kind_wanted(probe_kinds[i], kind))
-			n += probe_kinds[i]->list(probe_kinds[i], a, rest, verbose, stdout);
-	return n;
+/* "kprobe:vfs_*" -> "kprobe" and "vfs_*"; without a colon it is a kind's name, or a pattern for the rest. */
+static struct str split(const char *pattern, struct str *rest)
+{
+	const char *colon = strchr(pattern, ':');
+	struct str kind = { pattern, colon ? (uint32_t)(colon - pattern) : (uint32_t)strlen(pattern) };
+
+	*rest = str_of(colon ? colon + 1 : "");
+	if (colon || probe_kind_find(kind))
+		return kind;
+	*rest = kind;
+	return STR("*");
+}
+
+bool list_needs_script(const char *pattern)
+{
+	struct str rest;
+	const struct probe_kind *kind = pattern ? probe_kind_find(split(pattern, &rest)) : NULL;
+
+	return kind && !kind->list;
 }
 
 int list_probes(const char *pattern, bool verbose, const char *btf)
 {
 	struct arena arena = { NULL };
-	uint32_t n;
+	struct str kind, rest;
+	uint32_t n = 0;
 	bool types = pattern && list_types(&arena, btf, pattern, verbose, &n);
 
-	if (!types)
-		n = list_kinds(&arena, pattern, verbose);
+	kind = split(pattern ? pattern : "*", &rest);
+	for (uint32_t i = 0; !types && i < probe_kind_count; i++)
+		if (kind_wanted(probe_kinds[i], kind))
+			n += probe_kinds[i]->list(probe_kinds[i], &arena, rest, verbose, stdout);
 	arena_free(&arena);
 	if (!n)
 		fprintf(stderr, "xbt: error: no %s matches '%s'\n", types ? "type" : "probe",

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codegen/generate.h"
@@ -96,18 +97,26 @@ static void dump_script(struct script *s, const struct dumps *d, const char *sta
 		ast_dump(s->program, &s->work, shown_type, d->out);
 }
 
-static struct image *compile(struct script *s, const struct dumps *d)
+static bool run_stages(struct script *s, const struct dumps *d, const char *last)
 {
-	struct image *image;
+	bool done = false;
 
-	for (size_t i = 0; i < LEN(front); i++) {
+	for (size_t i = 0; i < LEN(front) && !done; i++) {
 		front[i].run(s);
 		dump_script(s, d, front[i].name);
 		diag_print(&s->diag, stderr); /* all errors of a stage */
 		if (s->diag.nerror)
-			return NULL;
+			return false;
+		done = !strcmp(front[i].name, last);
 	}
-	if (s->check_only)
+	return true;
+}
+
+static struct image *compile(struct script *s, const struct dumps *d)
+{
+	struct image *image;
+
+	if (!run_stages(s, d, "plan") || s->check_only)
 		return NULL;
 	image = generate(s, d);
 	diag_print(&s->diag, stderr);
@@ -185,7 +194,7 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 	child_release(child);
 	if (!s->done && !run_iterators(l))
 		return false;
-	if (!s->done && (s->image->has_timers_or_probes || child->pid) && !loop(l, child, o->pid))
+	if (!s->done && (l->awaited || child->pid) && !loop(l, child, o->pid))
 		return false;
 	report(l, child);
 	return true;
@@ -335,6 +344,58 @@ static int format_script(const struct options *o)
 	return fine ? 0 : 1;
 }
 
+/* A pattern for functions of a program; all of them, if it names the program only. */
+static const char *user_pattern(struct arena *a, const struct options *o)
+{
+	bool whole = o->pid < 0 && strchr(o->pattern, ':') == strrchr(o->pattern, ':');
+
+	return arena_printf(a, "%s%s", o->pattern, whole ? ":*" : "");
+}
+
+static bool expand_listed(struct script *s, const struct options *o)
+{
+	static const struct dumps none = { dump_wanted, NULL, NULL };
+
+	if (!o->pattern || !list_needs_script(o->pattern))
+		return read_script(s, o) && run_stages(s, &none, "expand");
+	source_init(&s->arena, &s->source, "-l", str_of(user_pattern(&s->arena, o)));
+	s->config.max_probes = UINT32_MAX;
+	expand_pattern(s, s->source.text);
+	diag_print(&s->diag, stderr);
+	return !s->diag.nerror;
+}
+
+static int list_script(struct options *o)
+{
+	struct script s;
+	bool fine;
+
+	o->file = o->pattern;
+	script_init(&s, o);
+	fine = expand_listed(&s, o) && list_targets(&s, o->verbose, stdout) > 0;
+	dwarf_close(&s);
+	if (s.ksyms)
+		ksyms_close(s.ksyms);
+	arena_free(&s.work);
+	arena_free(&s.arena);
+	return fine ? 0 : 1;
+}
+
+/* A script rather than what -l finds by itself? The name of a type of probes is not a file's. */
+static bool is_script(const struct options *o)
+{
+	struct arena a = { NULL };
+	struct stat st;
+	bool yes;
+
+	if (o->program || !o->pattern || list_needs_script(o->pattern))
+		return o->program || o->pattern;
+	yes = !strcmp(o->pattern, "-") || (!probe_kind_find(str_of(o->pattern)) &&
+	      !stat(find_script(&a, o->pattern), &st) && S_ISREG(st.st_mode));
+	arena_free(&a);
+	return yes;
+}
+
 static int compile_and_run(const struct options *o)
 {
 	struct dumps dumps = { dump_wanted, o->stages, stdout };
@@ -372,7 +433,7 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	switch (o.action) {
 	case ACT_LIST:
-		return list_probes(o.pattern, o.verbose, o.btf);
+		return is_script(&o) ? list_script(&o) : list_probes(o.pattern, o.verbose, o.btf);
 	case ACT_INFO:
 		return show_info();
 	case ACT_BUILTINS:

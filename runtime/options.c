@@ -36,7 +36,8 @@ static const struct {
 	{ 'p', NULL, "PID", "trace this process only, end when it ends" },
 	{ OPT_CGROUP, "cgroup", "PATH", "trace what runs in this cgroup (v2) only, and in those below it" },
 	{ OPT_MISSING, "missing-probes", "RULE", "what can't be probed: error, warn or ignore" },
-	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*'; or types: 'struct sock*'" },
+	{ 'l', NULL, "[PATTERN]", "list probes: 'tracepoint:xen:*', 'kprobe:vfs_*', or those of a script; "
+				  "or types: 'struct sock*'" },
 	{ 'd', NULL, "STAGE", "print what a stage of the compiler leaves (ast, types, plan, build, "
 			      "emit, all, ...), run nothing" },
 	{ OPT_UNSAFE, "unsafe", NULL, "allow what changes the system: system(), signal(), override(), ..." },
@@ -76,7 +77,7 @@ void options_help(FILE *out)
 	fputs("usage: xbt [OPTIONS] FILE [ARGUMENT...]\n"
 	      "       xbt [OPTIONS] -e PROGRAM [ARGUMENT...]\n"
 	      "       xbt [OPTIONS] - [ARGUMENT...]     read the script from standard input\n"
-	      "       xbt -l [PATTERN]\n\n"
+	      "       xbt -l [PATTERN | FILE | -e PROGRAM]\n\n"
 	      "Runs bpftrace scripts.\n\n"
 	      "options:\n", out);
 	for (size_t i = 0; i < LEN(table); i++) {
@@ -216,7 +217,8 @@ static void split_params(struct options *o, int argc, char **argv, int first)
 static void finish(struct options *o, int argc, char **argv, int first)
 {
 	if (o->action == ACT_LIST) {
-		o->pattern = first < argc ? argv[first] : NULL;
+		o->pattern = !o->program && first < argc ? argv[first++] : NULL;
+		split_params(o, argc, argv, first);
 		return;
 	}
 	if (o->action != ACT_RUN)

@@ -19,6 +19,7 @@ struct loaded {
 	struct diag diag;     /* what is said about the script while loading */
 	pid_t child_pid;      /* of -c's command; 0: none */
 	uint32_t attached;    /* targets, BEGIN and END among them */
+	uint32_t awaited;     /* those that don't run just once: none of them, and the script is done */
 	bool verbose;
 };
 
@@ -73,6 +74,8 @@ void loop_close(struct session *);
 /* ---- list.c ----------------------------------------------------------------------------- */
 
 int list_probes(const char *pattern, bool verbose, const char *btf);
+/* Are there only those that expanding the pattern finds? */
+bool list_needs_script(const char *pattern);
 /* list_types.c: false if the pattern is none of types. *n: how many there are; UINT32_MAX: the reason why
  * that can't be known was printed. */
 bool list_types(struct arena *, const char *btf, const char *pattern, bool verbose, uint32_t *n);

@@ -230,14 +230,34 @@ static void expand_spec(struct expanding *x, struct span at, struct str spec)
 		unknown_kind(x->s, name, at);
 }
 
-static void expand_probe(struct script *s, struct node *n)
+static void end_probe(struct expanding *x, struct span at)
+{
+	struct script *s = x->s;
+
+	if ((x->any ^ x->p->provides) & IS_USER)
+		x->p->provides &= ~(uint32_t)HAS_FUNC; /* a name here, an address there */
+	for (uint32_t i = 0; i < x->missing.n; i++)
+		report_missing(s, &x->missing.v[i], x->found > 0);
+	s->ntargets += x->found;
+	if (s->ntargets > s->config.max_probes)
+		too_many(s, at);
+	*vec_push(&s->arena, &s->probes) = x->p;
+}
+
+static struct expanding begin_probe(struct script *s, struct node *n)
 {
 	struct probe *p = arena_alloc(&s->arena, sizeof *p);
-	struct expanding x = { .s = s, .p = p };
 
 	p->node = n;
 	p->index = s->probes.n;
 	p->provides = ~0u;
+	return (struct expanding){ .s = s, .p = p };
+}
+
+static void expand_probe(struct script *s, struct node *n)
+{
+	struct expanding x = begin_probe(s, n);
+
 	for (struct node *point = n->probe.points; point; point = point->next) {
 		uint32_t errors = s->diag.nerror;
 		struct str spec = substitute(s, point->str, point->at);
@@ -245,14 +265,16 @@ static void expand_probe(struct script *s, struct node *n)
 		if (s->diag.nerror == errors)
 			expand_spec(&x, point->at, with_kind(s, spec, point->str));
 	}
-	if ((x.any ^ p->provides) & IS_USER)
-		p->provides &= ~(uint32_t)HAS_FUNC; /* a name here, an address there */
-	for (uint32_t i = 0; i < x.missing.n; i++)
-		report_missing(s, &x.missing.v[i], x.found > 0);
-	s->ntargets += x.found;
-	if (s->ntargets > s->config.max_probes)
-		too_many(s, n->probe.points->at);
-	*vec_push(&s->arena, &s->probes) = p;
+	end_probe(&x, n->probe.points->at);
+}
+
+void expand_pattern(struct script *s, struct str spec)
+{
+	struct span all = { 0, spec.len };
+	struct expanding x = begin_probe(s, NULL);
+
+	expand_spec(&x, all, spec);
+	end_probe(&x, all);
 }
 
 void expand(struct script *s)

@@ -160,6 +160,8 @@ struct node *parse_expression(struct script *, struct str text, struct span at);
 void macros(struct script *);  /* calls of macros -> their bodies */
 void configure(struct script *); /* config blocks, the environment, map declarations */
 void expand(struct script *);  /* attach points -> s->probes with their targets */
+/* The same for -l: one attach point, no script around it. */
+void expand_pattern(struct script *, struct str spec);
 void resolve(struct script *); /* names -> builtins, maps, variables */
 void infer(struct script *);   /* types of nodes, maps and variables, to a fixpoint */
 void check(struct script *);   /* every remaining rule that a script can break */
