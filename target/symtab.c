@@ -45,9 +45,9 @@ struct symtab {
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-int open_in_root(int root, const char *path)
+int open_in_root(int root, const char *path, int flags)
 {
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+	struct open_how how = { .flags = (uint64_t)(O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags),
 				.resolve = RESOLVE_IN_ROOT };
 	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 	struct stat st;
@@ -149,7 +149,7 @@ static void take_packed(struct symtab *t, Elf *elf)
 static void take_debug_file(struct symtab *t, Elf *elf, int root)
 {
 	const char *path = section_debug_path(t->arena, elf);
-	int fd = path ? open_in_root(root, path) : -1;
+	int fd = path ? open_in_root(root, path, 0) : -1;
 	Elf *debug;
 
 	if (fd < 0)

@@ -80,6 +80,8 @@ uint32_t tracefs_each(struct arena *, struct str category, struct str event,
  * once, sorted by function, then module. False: neither file can be read. Symbols NULL: its own. */
 bool tracefs_functions(struct arena *, struct ksyms *, struct str pattern,
 		       void (*visit)(void *ctx, const char *function, const char *module), void *ctx);
+/* Can ftrace trace the function? False: that can't be read. */
+bool tracefs_is_traced(struct arena *, struct str function, bool *yes);
 
 /* ---- ksyms.c: /proc/kallsyms, read once and as far as needed ----------------------------- */
 
@@ -105,8 +107,8 @@ void ksyms_near(struct ksyms *, struct near *);
 
 /* ---- symtab.c: the functions of an ELF file, by address --------------------------------- */
 
-/* Opens a regular file, as whoever has that root sees it. -1 if there is none. */
-int open_in_root(int root, const char *path);
+/* Opens a regular file, as whoever has that root sees it (flags: O_NOFOLLOW, or 0). -1 if there is none. */
+int open_in_root(int root, const char *path, int flags);
 
 struct symtab;
 /* Files with debug information are looked for under root. NULL: it is no ELF file. */

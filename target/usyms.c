@@ -289,7 +289,7 @@ static bool is_same_file(int fd, const struct module *m)
 
 static int open_module(struct usyms *u, const struct process *p, const struct mapping *at, int root)
 {
-	int fd = open_in_root(root, at->module->path);
+	int fd = open_in_root(root, at->module->path, 0);
 
 	if (fd >= 0 && is_same_file(fd, at->module))
 		return fd;
@@ -368,7 +368,8 @@ static int open_jit_map(struct usyms *u, struct process *p, struct stat *st)
 	int root = open_root(u, p), fd;
 
 	read_identity(u, p);
-	fd = open_in_root(root, arena_printf(&u->arena, "/tmp/perf-%d.map", p->inner));
+	/* Somebody else's link could name a file that only we may read. */
+	fd = open_in_root(root, arena_printf(&u->arena, "/tmp/perf-%d.map", p->inner), O_NOFOLLOW);
 
 	if (root >= 0)
 		close(root);
