@@ -283,6 +283,8 @@ static void script_init(struct script *s, const struct options *o)
 static const char *find_script(struct arena *a, const char *name)
 {
 	static const char *const folders[] = { "scripts", "../share/xbt/scripts" };
+	size_t len = strlen(name);
+	const char *suffix = len > 3 && !strcmp(name + len - 3, ".bt") ? "" : ".bt";
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	const char *path;
@@ -292,7 +294,7 @@ static const char *find_script(struct arena *a, const char *name)
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
 	for (size_t i = 0; i < LEN(folders); i++) {
-		path = arena_printf(a, "%s/%s/%s.bt", self, folders[i], name);
+		path = arena_printf(a, "%s/%s/%s%s", self, folders[i], name, suffix);
 		if (!access(path, R_OK))
 			return path;
 	}

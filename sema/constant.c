@@ -111,6 +111,16 @@ static bool is_large(const struct node *n)
 	return n->kind == N_NUM && n->num > INT64_MAX;
 }
 
+/* A text that is known, whether or not str() makes a string of it. */
+static bool const_text(const struct script *s, const struct node *n, struct str *text)
+{
+	const struct node *arg = n->kind == N_CALL && n->call.fn && n->call.fn->id == B_str ? n->call.args : NULL;
+
+	if (!arg || !literal_text(s, arg, text))
+		return literal_text(s, n, text);
+	return !arg->next;
+}
+
 /* Of two constants, or of two texts that are known. */
 static bool const_comparison(const struct script *s, const struct node *n, bool *holds)
 {
@@ -123,7 +133,7 @@ static bool const_comparison(const struct script *s, const struct node *n, bool 
 		*holds = compare(n->bin.op, l, r);
 		return !is_large(n->bin.l) && !is_large(n->bin.r);
 	}
-	if (!literal_text(s, n->bin.l, &a) || !literal_text(s, n->bin.r, &b))
+	if (!const_text(s, n->bin.l, &a) || !const_text(s, n->bin.r, &b))
 		return false;
 	*holds = str_eq(a, b) == (n->bin.op == O_EQ);
 	return n->bin.op == O_EQ || n->bin.op == O_NE;

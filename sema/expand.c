@@ -19,32 +19,48 @@ struct ksyms *script_ksyms(struct script *s)
 	return s->ksyms;
 }
 
-/* $1 in an attach point is the parameter's text. */
-static struct str substitute(struct script *s, struct str spec, struct span at)
+/* Each once, wherever else it is missing. */
+static void missing_parameter(struct script *s, uint64_t number, struct span at)
+{
+	uint64_t bit = 1ull << (number < 64 ? number : 0);
+	uint32_t e;
+
+	if (s->params_missed & bit)
+		return;
+	s->params_missed |= bit;
+	e = diag_error(&s->diag, at, "point-param", "parameter $%llu is not given", (unsigned long long)number);
+	diag_hint(&s->diag, e, "parameters follow the script: xbt FILE PARAMETER...");
+}
+
+/* $1 in an attach point is the parameter's text. False: it isn't given, or none. */
+static bool substitute(struct script *s, struct str *spec, struct span at)
 {
 	char *out = arena_alloc(&s->arena, 1);
+	const char *text = spec->s;
 	uint32_t beg = 0;
+	bool fine = true;
 
-	for (uint32_t i = 0; i < spec.len; i++) {
+	for (uint32_t i = 0; i < spec->len; i++) {
 		uint64_t number = 0;
 		uint32_t end = i + 1;
 
-		if (spec.s[i] != '$')
+		if (text[i] != '$')
 			continue;
-		for (; end < spec.len && spec.s[end] >= '0' && spec.s[end] <= '9' && end < i + 6; end++)
-			number = number * 10 + (uint64_t)(spec.s[end] - '0');
+		for (; end < spec->len && text[end] >= '0' && text[end] <= '9' && end < i + 6; end++)
+			number = number * 10 + (uint64_t)(text[end] - '0');
+		fine &= number && number <= s->params_n;
 		if (!number)
 			diag_error(&s->diag, at, "point-param",
 				   "'$' in an attach point must begin a parameter: $1, $2, ...");
 		else if (number > s->params_n)
-			diag_error(&s->diag, at, "point-param", "parameter $%llu is not given",
-				   (unsigned long long)number);
-		out = arena_printf(&s->arena, "%s%.*s%.*s", out, (int)(i - beg), spec.s + beg,
+			missing_parameter(s, number, at);
+		out = arena_printf(&s->arena, "%s%.*s%.*s", out, (int)(i - beg), text + beg,
 				   STR_ARG(param_text(s, number)));
 		beg = end;
 		i = end - 1;
 	}
-	return str_of(arena_printf(&s->arena, "%s%.*s", out, (int)(spec.len - beg), spec.s + beg));
+	*spec = str_of(arena_printf(&s->arena, "%s%.*s", out, (int)(spec->len - beg), text + beg));
+	return fine;
 }
 
 /* What bpftrace had once, or keeps for its own tests. */
@@ -259,10 +275,9 @@ static void expand_probe(struct script *s, struct node *n)
 	struct expanding x = begin_probe(s, n);
 
 	for (struct node *point = n->probe.points; point; point = point->next) {
-		uint32_t errors = s->diag.nerror;
-		struct str spec = substitute(s, point->str, point->at);
+		struct str spec = point->str;
 
-		if (s->diag.nerror == errors)
+		if (substitute(s, &spec, point->at))
 			expand_spec(&x, point->at, with_kind(s, spec, point->str));
 	}
 	end_probe(&x, n->probe.points->at);

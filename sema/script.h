@@ -132,6 +132,7 @@ struct script {
 	bool check_only;         /* --check: facts that need privilege may be missing */
 	uint32_t params_n;
 	char *const *params;     /* $1, $2, ... */
+	uint64_t params_missed;  /* those that an attach point lacked: reported; a bit each */
 	bool counts_params;      /* the script looks at $# itself */
 	uint32_t named_n;
 	char *const *named;      /* --name, --name=value: for getopt() */
