@@ -11,6 +11,9 @@
 ref build_ctx_load(struct build *, int32_t offset, uint32_t size, bool sign);
 /* A function's argument n at its entry (a 64-bit value), of a kernel function or a user's. */
 ref build_argument(struct build *, uint32_t n, bool user);
+/* The address of the function at whose entry a kprobe fired. False: this kernel has the probe just there,
+ * and the instruction pointer tells. */
+bool build_func_ip(struct build *, ref *address);
 /* The low `size` bytes of a value, extended to 64 bits. */
 ref build_extended(struct build *, ref, uint32_t size, bool sign);
 /* A number of `size` bytes in the memory of the process. */

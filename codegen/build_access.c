@@ -8,7 +8,8 @@
  * Else the place is in memory of our own (a variable, a map's value), where the program may load what it
  * wants.
  *
- * `args` is the program's context: scalars in it are loaded, the rest is read like remote memory.
+ * `args` is the program's context: scalars in it are loaded, the rest is read like remote memory; of a
+ * kprobe, what the context or the stack has of the arguments.
  */
 #include "codegen/builder.h"
 
@@ -39,6 +40,8 @@ static ref args_address(struct build *b, const struct node *n)
 {
 	const struct field *f = args_field_of(b, n);
 
+	if (b->ap->kind->type == BPF_PROG_TYPE_KPROBE)
+		return build_argument_address(b, (uint32_t)f->offset / 8);
 	return f->data_loc || f->rel_loc ? dynamic_address(b, f)
 					 : build_add(b, b->ctx, ir_const(b->fn, f->offset));
 }

@@ -44,16 +44,37 @@ ref build_failed(struct build *b, const char *fmt, ...)
 	return ir_const(b->fn, 0);
 }
 
+ref build_argument_address(struct build *b, uint32_t n)
+{
+	const struct arch *arch = arch_host();
+
+	if (n < arch->nargs)
+		return build_add(b, b->ctx, build_const(b, arch->arg[n]));
+	return build_add(b, build_ctx_load(b, arch->sp, 8, false),
+			 build_const(b, arch->stack_args + 8 * (int64_t)(n - arch->nargs)));
+}
+
 ref build_argument(struct build *b, uint32_t n, bool user)
 {
 	const struct arch *arch = arch_host();
-	ref stack;
 
 	if (n < arch->nargs)
 		return build_ctx_load(b, arch->arg[n], 8, false);
-	stack = build_add(b, build_ctx_load(b, arch->sp, 8, false),
-			  build_const(b, arch->stack_args + 8 * (int64_t)(n - arch->nargs)));
-	return build_read_scalar(b, stack, user ? SPACE_USER : SPACE_KERNEL, &type_uint64);
+	return build_read_scalar(b, build_argument_address(b, n), user ? SPACE_USER : SPACE_KERNEL,
+				 &type_uint64);
+}
+
+/* Where functions begin with a landing pad for indirect branches (ENDBR) the probe stands behind that:
+ * kernels have them since 5.18, and the helper since 5.15. */
+bool build_func_ip(struct build *b, ref *address)
+{
+	struct features f;
+
+	features_read(&b->s->work, &f);
+	if (f.release < (5 << 16 | 18 << 8))
+		return false;
+	*address = ir_call(b->fn, BPF_FUNC_get_func_ip, 1, &b->ctx);
+	return true;
 }
 
 ref build_argn(struct build *b, struct node *n, struct place to)

@@ -191,6 +191,32 @@ static void tell_copies(struct script *s, const struct attach_point *ap)
 			  STR_ARG(ap->part[1]), names);
 }
 
+struct end {
+	uint64_t begin, end; /* end: the next symbol's address; 0: none yet */
+};
+
+static bool look_for_end(void *ctx, const struct ksym *sym)
+{
+	struct end *e = ctx;
+
+	if (sym->address > e->begin && (!e->end || sym->address < e->end))
+		e->end = sym->address;
+	return true;
+}
+
+/* Without a symbol's size the next symbol is its end. Addresses may be hidden: then the kernel checks. */
+static bool offset_fits(struct script *s, const struct target *t, const char **why)
+{
+	struct end e = { .begin = t->address };
+
+	if (!t->number || !t->address || !ksyms_each(script_ksyms(s), look_for_end, &e) || !e.end ||
+	    t->number < e.end - e.begin)
+		return true;
+	*why = arena_printf(&s->arena, "%s has %llu bytes: the offset is outside", t->name,
+			    (unsigned long long)(e.end - e.begin));
+	return false;
+}
+
 /* Of a name that stands for several things only their addresses tell them apart. An offset is one into
  * the function itself. */
 static void expand_one(struct script *s, struct attach_point *ap, const char **why,
@@ -210,7 +236,9 @@ static void expand_one(struct script *s, struct attach_point *ap, const char **w
 			add_symbol(s, ap, &l.found.v[i], l.found.n > 1);
 	for (uint32_t i = 0; i < l.fragments.n && !l.found.n; i++)
 		add_symbol(s, ap, &l.fragments.v[i], l.fragments.n > 1);
-	if (ap->targets.n)
+	if (ap->targets.n == 1 && !offset_fits(s, &ap->targets.v[0], why))
+		ap->targets.n = 0;
+	else if (ap->targets.n)
 		tell_copies(s, ap);
 	else
 		explain_missing(s, ap, why, hint);
@@ -317,34 +345,66 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 
 /* ---- compiling: arguments --------------------------------------------------------------- */
 
-/* The registers and the stack hold words, so do these fields: what is larger than one ends them. The
- * compiler's copies of a function have other arguments than BTF says. */
+/* Where the ABI of x86-64 has the next argument, as the number of a word: registers first, then the stack.
+ * A struct of two words takes two registers, or none if there are not as many; a larger one none. False:
+ * its words do not lie together. */
+static bool place_argument(const struct type *t, uint32_t used[2], uint32_t *word)
+{
+	uint32_t words = (t->size + 7) / 8, registers = arch_host()->nargs;
+	bool in_registers = words <= 2 && used[0] + words <= registers;
+
+	*word = in_registers ? used[0] : registers + used[1];
+	used[!in_registers] += words;
+	return !in_registers || words == 1;
+}
+
+static bool is_placed(const struct type *t)
+{
+	bool whole = type_is_scalar(t) && type_slot(t) == 8;
+
+	return whole || (t->kind == T_STRUCT && t->size && !strcmp(arch_host()->name, "x86_64"));
+}
+
+/* The compiler's copies of a function have other arguments than BTF says. */
 static const struct type *args_kprobe(struct script *s, struct target *t)
 {
 	const struct type *all, *retval;
-	uint32_t n = 0;
+	struct field *fields;
+	uint32_t n = 0, used[2] = { 0, 0 }, word;
 
 	if (t->args || strchr(t->name, '.'))
 		return t->args;
 	all = ctype_function(s, str_of(t->name), &retval);
-	while (all && n < all->nfields && type_slot(all->fields[n].type) == 8 &&
-	       type_is_scalar(all->fields[n].type))
-		n++;
-	if (all)
-		t->args = type_struct(&s->types, all->name, all->fields, n, n * 8);
+	if (!all)
+		return NULL;
+	fields = arena_alloc(&s->arena, (all->nfields + 1) * sizeof *fields);
+	for (uint32_t i = 0; i < all->nfields && is_placed(all->fields[i].type); i++) {
+		if (!place_argument(all->fields[i].type, used, &word)) {
+			t->unknown = "a struct in two registers has no name: arg0, arg1, ... are the words";
+			continue;
+		}
+		fields[n] = all->fields[i];
+		fields[n++].offset = word * 8;
+	}
+	t->args = type_struct(&s->types, all->name, fields, n, (arch_host()->nargs + used[1]) * 8);
 	return t->args;
 }
 
-static ref arg_kprobe(struct build *b, const struct target *t, int n)
+/* The function's address, as kretprobe has it; of a probe within it, the probe's. */
+static ref function_address(struct build *b, const struct target *t)
 {
 	const struct arch *arch = arch_host();
 	ref ip;
 
-	(void)t;
-	if (n >= 0)
-		return build_argument(b, (uint32_t)n, false);
+	if (!t->number && !is_address(str_of(t->name)) && build_func_ip(b, &ip))
+		return ip;
 	ip = build_ctx_load(b, arch->ip, 8, false);
 	return arch->breakpoint ? build_add(b, ip, build_const(b, -(int64_t)arch->breakpoint)) : ip;
+}
+
+static ref arg_kprobe(struct build *b, const struct target *t, int n)
+{
+	return n >= 0 ? build_argument(b, (uint32_t)n, false) : function_address(b, t);
 }
 
 static ref arg_kretprobe(struct build *b, const struct target *t, int n)
@@ -373,6 +433,21 @@ static bool is_blacklisted(struct arena *a, const char *function)
 	return found;
 }
 
+/* Kernels take no kprobe in what they don't trace (CONFIG_KPROBE_EVENTS_ON_NOTRACE is rare). */
+static const char *why_invalid(struct arena *a, const char *function)
+{
+	bool traced;
+
+	if (is_address(str_of(function)))
+		return "what is at this address cannot be probed";
+	if (is_blacklisted(a, function))
+		return "this function cannot be probed: it is on the kernel's blacklist of kprobes";
+	if (!tracefs_is_traced(a, str_of(function), &traced))
+		return "this function cannot be probed: notrace, or the kernel needs it for probing";
+	return traced ? "this function cannot be probed: the kernel needs it for probing"
+		      : "this function cannot be probed: it is notrace (not in available_filter_functions)";
+}
+
 /* What perf makes of a kprobe that can't be: kernel/trace/trace_kprobe.c. */
 static const char *refusal(struct arena *a, const struct target *t, int error)
 {
@@ -380,9 +455,7 @@ static const char *refusal(struct arena *a, const struct target *t, int error)
 	case ENOENT:
 		return "no such function";
 	case EINVAL:
-		return is_blacklisted(a, t->name)
-			       ? "this function cannot be probed: it is on the kernel's blacklist of kprobes"
-			       : "this function cannot be probed: notrace, or the kernel needs it for probing";
+		return why_invalid(a, t->name);
 	case EADDRNOTAVAIL:
 		return "several functions have this name, and the kernel can't tell which is meant";
 	case EILSEQ:
