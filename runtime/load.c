@@ -370,10 +370,18 @@ static void relocate(const struct loaded *l, const struct prog *p, struct bpf_in
 	}
 }
 
-/* The kernel did not even look at the program: it was the function that it is for. */
-static bool is_target_refused(const struct prog *p, const char *log)
+/* The kernel did not even look at the program: it was the function that it is for. Why; NULL: it did. */
+static const char *target_refused(const struct prog *p, const char *log)
 {
-	return p->kind->single && !strstr(log, "0: (") && !strstr(log, "processed ");
+	if (!p->kind->single || strstr(log, "0: (") ||
+	    (strstr(log, "processed ") && !strstr(log, "processed 0 insns")))
+		return NULL;
+	if (strstr(log, "noreturn"))
+		return "this function never returns";
+	if (strstr(log, "cannot be found"))
+		return "the compiler made copies of this function, and no function has just its name; "
+		       "kprobe and kretprobe find them";
+	return "the kernel does not let programs be loaded for it";
 }
 
 static bool may_trace(struct loaded *l)
@@ -395,9 +403,7 @@ static bool load_instructions(struct loaded *l, uint32_t index, const struct loa
 	if (fd < 0 && error != EPERM && (log = calloc(1, LOG_SIZE))) {
 		fd = try_load(p, as, insns, log);
 		error = errno;
-		if (fd < 0 && is_target_refused(p, log))
-			l->refused[index] = "the kernel does not let programs be loaded for it";
-		else if (fd < 0)
+		if (fd < 0 && !(l->refused[index] = target_refused(p, log)))
 			explain_refusal(l, p, log, error);
 	} else if (fd < 0 && p->kind->single && may_trace(l)) {
 		l->refused[index] = "this kernel does not permit such programs";

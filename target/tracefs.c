@@ -390,6 +390,15 @@ static bool read_filter_functions(struct functions *f, const char *root)
 	return !lines->failed;
 }
 
+bool tracefs_is_traced(struct arena *a, struct str function, bool *yes)
+{
+	struct functions f = { .arena = a, .pattern = function };
+	bool known = read_filter_functions(&f, places[0]) || read_filter_functions(&f, places[1]);
+
+	*yes = f.list.n > 0;
+	return known;
+}
+
 static bool keep_symbol(void *ctx, const struct ksym *sym)
 {
 	if (ksym_is_function(sym))

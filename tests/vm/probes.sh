@@ -40,6 +40,46 @@ test_typed() {
 	equal "path()" "$(value '@[/etc/hosts]')" 1
 }
 
+# Arguments by name: behind a struct in two registers, in a struct, and on the stack; the same function for
+# kprobe and kretprobe, also where it begins with a landing pad.
+test_arguments() {
+	start -e 'kprobe:tcp_setsockopt / comm == "perl" && args.level == 6 && args.optname == 1 && args.optlen == 4 / { @s = count(); }
+		kprobe:from_kuid_munged / comm == "perl" && args.kuid.val == 4321 / { @u = count(); }
+		kprobe:do_mmap / comm == "perl" && args.pgoff == 0x700000 && args.populate != 0 && args.uf != 0 && args.len == 8192 / { @m = count(); }
+		kprobe:vfs_write / comm == "perl" && args.count == 7 / { @at[tid, func] = 1; }
+		kretprobe:vfs_write / @at[tid, func] / { @w = count(); delete(@at, (tid, func)); }'
+	perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0) or die; setsockopt(S, 6, 1, 1) for 1..50; open(F, "<", "/etc/passwd"); open(N, ">", "/dev/null");
+		syscall(9, 0, 8192, 1, 2, fileno(F), 0x700000000) for 1..30; $b = "1234567"; syscall(1, fileno(N), $b, 7) for 1..60; $< = $> = 4321; syscall(102) for 1..40;'
+	stop
+	equal "args behind a struct of two words" "$(value '@s')" 50
+	users=$(value '@u') # the calls that change the user ask, too
+	[ "$users" -ge 40 ] && [ "$users" -lt 45 ] && ok "args in a struct" || bad "args in a struct" "$users, not 40"
+	equal "args on the stack" "$(value '@m')" 30
+	equal "func of kprobe and kretprobe" "$(value '@w')" 60
+	nothing_left "arguments"
+}
+
+# refused REASON ATTACH-POINT: is that why?
+refused() {
+	"$XBT" -e "$2 { @ = count(); } interval:ms:1 { exit(); }" >"$out" 2>"$err"
+	grep -q "error: .*$1" "$err" && ok "$2: $1" || bad "$2: $1" "$(cat "$err")"
+}
+
+test_refusals() {
+	refused 'on the kernel.s blacklist of kprobes' kprobe:asm_exc_page_fault
+	refused 'it is notrace' kprobe:native_write_msr
+	refused 'no such function (or it is inlined everywhere)' kprobe:get_current
+	refused 'the offset is outside' kprobe:vfs_read+100000
+	if has_fentry; then
+		refused 'BTF has no such function' fentry:get_current
+		refused 'notrace' fentry:notify_die
+		refused 'kprobe and kretprobe find them' fentry:finish_task_switch
+	fi
+	"$XBT" --missing-probes ignore -e 'kprobe:asm_exc_page_fault { }' >"$out" 2>"$err"
+	equal "nothing attached is the end" "$? $(cat "$err")" "0 Attached 0 probes"
+	nothing_left "refusals"
+}
+
 # One program for all of them, which asks which it is at.
 test_many() {
 	start -e 'kprobe:vfs_* / comm == "dd" / { @p[probe] = count(); } kretprobe:vfs_* / comm == "dd" / { @r[func] = count(); } kprobe:vfs_read / comm == "dd" / { @k = count(); }'
