@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "runtime/runtime.h"
+#include "runtime/sideband.h"
 
 struct failure {
 	const struct target *target;
@@ -104,8 +106,11 @@ static void free_spare(const int *fds)
 			close(fds[i]);
 }
 
-static void show_progress(struct attaching *a)
+/* Attaching may take long: records of what processes map must not pile up meanwhile. */
+static void look_around(struct attaching *a)
 {
+	if (a->l->session->sideband)
+		sideband_read(a->l->session->sideband);
 	if (!isatty(STDERR_FILENO) || time(NULL) - a->start <= 1)
 		return;
 	fprintf(stderr, "\rattaching: %u of %u", a->tried, a->all);
@@ -152,7 +157,7 @@ static void attach_program(struct attaching *a, uint32_t index)
 		else
 			attach_target_alone(a, index, &p->targets[k]);
 		if (a->tried % 16 == 0)
-			show_progress(a);
+			look_around(a);
 	}
 }
 
@@ -200,34 +205,47 @@ struct closer {
 	pthread_t thread;
 	const struct links *links;
 	uint32_t first, step;
+	atomic_bool done;
 };
 
 static void *close_some(void *ctx)
 {
-	const struct closer *c = ctx;
+	struct closer *c = ctx;
 
 	for (uint32_t i = c->first; i < c->links->list.n; i += c->step)
 		close(c->links->list.v[i].fd);
+	c->done = true;
 	return NULL;
+}
+
+/* Stacks are still taken until a probe is off, by processes that come and go. */
+static void await(struct closer *c, struct session *s)
+{
+	static const struct timespec pause = { .tv_nsec = 5000000 };
+
+	while (s->sideband && !c->done) {
+		sideband_read(s->sideband);
+		nanosleep(&pause, NULL);
+	}
+	pthread_join(c->thread, NULL);
 }
 
 /* The kernel lets most closes wait until all CPUs have seen it, tens of milliseconds each. Many that
  * wait at once wait once. */
 void detach(struct loaded *l)
 {
-	uint32_t n = l->links.list.n / CLOSES < CLOSERS ? l->links.list.n / CLOSES + 1 : CLOSERS;
+	uint32_t n = l->links.list.n / CLOSES < CLOSERS ? l->links.list.n / CLOSES + 1 : CLOSERS, started = 0;
 	struct closer closers[CLOSERS];
 
 	for (uint32_t i = 0; i < n; i++) {
-		closers[i] = (struct closer){ .links = &l->links, .first = i, .step = n };
-		if (i + 1 == n || pthread_create(&closers[i].thread, NULL, close_some, &closers[i])) {
-			close_some(&closers[i]);
-			closers[i].links = NULL;
-		}
+		closers[started] = (struct closer){ .links = &l->links, .first = i, .step = n };
+		if (pthread_create(&closers[started].thread, NULL, close_some, &closers[started]))
+			close_some(&closers[started]);
+		else
+			started++;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		if (closers[i].links)
-			pthread_join(closers[i].thread, NULL);
+	for (uint32_t i = 0; i < started; i++)
+		await(&closers[i], l->session);
 	l->links.list.n = 0;
 }
 
