@@ -27,6 +27,8 @@ ref build_ctx_address(struct build *, uint32_t offset);
 ref build_kernel_read(struct build *, ref address);
 /* The firing ends here if the value is zero. */
 void build_go_on_if(struct build *, ref);
+/* The address of a kernel symbol; 0: it is hidden, or there is none. */
+ref build_symbol(struct build *, struct str name);
 /* A 64-bit constant. */
 ref build_const(struct build *, int64_t value);
 /* a + b, modulo 2^64. */

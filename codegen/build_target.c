@@ -77,6 +77,13 @@ bool build_func_ip(struct build *b, ref *address)
 	return true;
 }
 
+ref build_symbol(struct build *b, struct str name)
+{
+	bool found;
+
+	return ir_const(b->fn, (int64_t)ksyms_address(script_ksyms(b->s), name, &found));
+}
+
 ref build_argn(struct build *b, struct node *n, struct place to)
 {
 	(void)to;

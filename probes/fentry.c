@@ -50,6 +50,7 @@ struct expansion {
 	struct script *s;
 	struct attach_point *ap;
 	struct table known; /* the kernel's own functions that match */
+	bool copied;        /* kallsyms has the function under other names only */
 };
 
 static bool note_known(void *ctx, uint32_t id, struct str name)
@@ -81,6 +82,28 @@ static void add_function(void *ctx, const char *function, const char *module)
 	t->name = function;
 }
 
+/* "f.isra.0" of "f": what kprobe finds by its name. */
+static bool is_copy(void *ctx, const struct ksym *sym)
+{
+	struct expansion *x = ctx;
+	struct str function = x->ap->part[1];
+	bool longer = sym->name.len > function.len && sym->name.s[function.len] == '.';
+
+	x->copied |= longer && !memcmp(sym->name.s, function.s, function.len) && ksym_is_function(sym);
+	return !x->copied;
+}
+
+static void explain_missing(struct expansion *x, const char **why, const char **hint)
+{
+	*why = "the kernel's BTF has no such function (inlined, or not there)";
+	ksyms_each(script_ksyms(x->s), is_copy, x);
+	if (x->copied)
+		*why = "the compiler made copies of this function, with types that BTF has not; kprobe and "
+		       "kretprobe find them";
+	else
+		attach_near_function(x->s, x->ap, x->ap->part[1], hint);
+}
+
 static void expand_fentry(struct script *s, struct attach_point *ap, const char **why,
 			  const char **hint)
 {
@@ -99,26 +122,17 @@ static void expand_fentry(struct script *s, struct attach_point *ap, const char 
 	if (str_is(module, "vmlinux"))
 		module.len = 0;
 	add_function(&x, str_dup(&s->arena, ap->part[1]), str_dup(&s->arena, module));
-	if (ap->targets.n)
-		return;
-	*why = "the kernel's BTF has no such function (inlined, or not there)";
-	attach_near_function(s, ap, ap->part[1], hint);
+	if (!ap->targets.n)
+		explain_missing(&x, why, hint);
 }
 
 static ref arg_fentry(struct build *b, const struct target *t, int n)
 {
-	struct ksyms *k;
-	uint64_t address;
-	bool found;
-
 	if (n >= 0)
 		return build_ctx_load(b, n * 8, 8, false);
 	if (n == -1)
 		return build_ctx_load(b, (int32_t)t->args->size, 8, false);
-	k = ksyms_open();
-	address = ksyms_address(k, str_of(t->name), &found);
-	ksyms_close(k);
-	return build_const(b, (int64_t)address);
+	return build_symbol(b, str_of(t->name));
 }
 
 static uint32_t count_fentry(const struct target *t)
