@@ -117,6 +117,25 @@ void attach_near_function(struct script *s, const struct attach_point *ap, struc
 				     STR_ARG(near.best));
 }
 
+bool attach_is_dangerous(const char *function)
+{
+	static const char *const names[] = {
+		"__rcu_read_lock", "__rcu_read_unlock", "lock_acquire", "lock_release",
+		"migrate_disable", "migrate_enable", "preempt_count_add", "preempt_count_sub",
+		"rcu_read_unlock_strict",
+	};
+	static const char *const prefixes[] = { "__bpf_prog_", "bpf_trampoline_", "fprobe_", "ftrace_",
+						"kprobe_" };
+
+	for (size_t i = 0; i < LEN(names); i++)
+		if (!strcmp(function, names[i]))
+			return true;
+	for (size_t i = 0; i < LEN(prefixes); i++)
+		if (!strncmp(function, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
 /* ---- attaching -------------------------------------------------------------------------- */
 
 const char *attach_reason(int error)

@@ -73,6 +73,8 @@ static void add_function(void *ctx, const char *function, const char *module)
 
 	if (wanted.len && !glob_match(wanted, *module ? str_of(module) : STR("vmlinux")))
 		return;
+	if (glob_has(x->ap->part[1]) && attach_is_dangerous(function))
+		return;
 	if (!*module && x->known.n ? !table_get(&x->known, str_of(function))
 				   : !ctype_function(x->s, str_of(function), &retval))
 		return;

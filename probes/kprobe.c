@@ -244,27 +244,6 @@ static void expand_one(struct script *s, struct attach_point *ap, const char **w
 		explain_missing(s, ap, why, hint);
 }
 
-/* What the kernel itself needs to run a probe, or with every step. Probed one by one they may be looked
- * at; a wildcard that happens to match them would bring the machine to a halt. */
-static bool is_dangerous(const char *function)
-{
-	static const char *const names[] = {
-		"__rcu_read_lock", "__rcu_read_unlock", "lock_acquire", "lock_release",
-		"migrate_disable", "migrate_enable", "preempt_count_add", "preempt_count_sub",
-		"rcu_read_unlock_strict",
-	};
-	static const char *const prefixes[] = { "__bpf_prog_", "bpf_trampoline_", "fprobe_", "ftrace_",
-						"kprobe_" };
-
-	for (size_t i = 0; i < LEN(names); i++)
-		if (!strcmp(function, names[i]))
-			return true;
-	for (size_t i = 0; i < LEN(prefixes); i++)
-		if (!strncmp(function, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
-}
-
 static void add_address(struct script *s, struct attach_point *ap)
 {
 	struct target *t = add_function(s, ap, ap->part[1], STR(""));
@@ -286,7 +265,7 @@ static void add_match(void *ctx, const char *function, const char *module)
 	struct attach_point *ap = x->ap;
 	const struct target *last = ap->targets.n ? &ap->targets.v[ap->targets.n - 1] : NULL;
 
-	if (!module_matches(ap->part[0], str_of(module)) || is_dangerous(function) ||
+	if (!module_matches(ap->part[0], str_of(module)) || attach_is_dangerous(function) ||
 	    (last && !ap->part[0].len && !strcmp(last->name, function)))
 		return;
 	add_function(x->s, ap, str_of(function), str_of(module));
@@ -298,7 +277,7 @@ static bool add_known(void *ctx, uint32_t id, struct str name)
 	struct expansion *x = ctx;
 
 	(void)id;
-	if (glob_match(x->ap->part[1], name) && !is_dangerous(str_dup(&x->s->work, name)))
+	if (glob_match(x->ap->part[1], name) && !attach_is_dangerous(str_dup(&x->s->work, name)))
 		add_function(x->s, x->ap, name, STR(""));
 	return true;
 }

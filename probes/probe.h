@@ -145,6 +145,9 @@ uint32_t attach_arg_count(const struct target *);
 /* A new target of the attach point. The text is the kind's name, ':' and what the format gives. */
 struct target *attach_target(struct script *, struct attach_point *, const char *fmt, ...)
 	PRINTF(3, 4);
+/* What the kernel itself needs to run a probe, or with every step. Probed one by one they may be looked
+ * at; a wildcard that happens to match them would bring the machine to a halt. */
+bool attach_is_dangerous(const char *function);
 /* Does a listing want this name? An empty pattern wants all. */
 bool attach_listed(struct str pattern, const char *name);
 
