@@ -254,6 +254,20 @@ static void sort_functions(struct search *x)
 	x->found.n = n;
 }
 
+/* A constructor or destructor may have several symbols for one place: under its C++ name it is one. */
+static void merge_names(struct search *x)
+{
+	uint32_t n = 0, k;
+
+	for (uint32_t i = 0; i < x->found.n; i++) {
+		for (k = 0; k < n && x->found.v[k].offset != x->found.v[i].offset; k++)
+			continue;
+		if (k == n)
+			x->found.v[n++] = x->found.v[i];
+	}
+	x->found.n = n;
+}
+
 static void add_function(struct search *x, const struct elf_function *f, uint64_t offset)
 {
 	struct str text = x->ap->part[2];
@@ -269,10 +283,12 @@ static void add_function(struct search *x, const struct elf_function *f, uint64_
 static void explain_missing(struct search *x, const char **why)
 {
 	struct near near = x->near;
+	bool cpp = memmem(x->ap->part[1].s, x->ap->part[1].len, "::", 2) && !x->ap->part[3].len;
 
-	*why = arena_printf(&x->s->arena, "%s has no such function%s%s%.*s%s", x->file->shown,
+	*why = arena_printf(&x->s->arena, "%s has no such function%s%s%s%.*s%s", x->file->shown,
 			    elf_is_stripped(x->file->elf)
 				    ? " (it is stripped: only functions that others call have names)" : "",
+			    cpp ? "; C++ names stand behind cpp: as in uprobe:FILE:cpp:\"ns::f\"" : "",
 			    near.best.len ? "; did you mean '" : "", STR_ARG(near.best),
 			    near.best.len ? "'?" : "");
 }
@@ -313,6 +329,8 @@ static void find_functions(struct search *x, const char **why)
 	x->near.wanted = x->ap->part[1];
 	elf_functions(x->file->elf, match_function, x);
 	sort_functions(x);
+	if (x->ap->part[3].len && !glob_has(x->ap->part[1]))
+		merge_names(x);
 	if (x->ap->part[2].len)
 		number_parse(x->ap->part[2], &offset, &error);
 	if (!x->found.n && !x->file->several)
