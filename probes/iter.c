@@ -13,6 +13,7 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codegen/build.h"
@@ -36,10 +37,15 @@ static bool note_iterator(void *ctx, uint32_t id, struct str name)
 	struct iterators *all = ctx;
 
 	(void)id;
-	/* "bpf_iter__task" is the context's struct. */
-	if (str_starts(name, PREFIX "_"))
+	/* "bpf_iter__task" is the context's struct; "bpf_iter__task__safe_trusted" a note for the verifier. */
+	if (str_starts(name, PREFIX "_") && !memmem(name.s, name.len, "__safe_", 7))
 		*vec_push(all->arena, &all->list) = (struct str){ name.s + 10, name.len - 10 };
 	return true;
+}
+
+static int by_name(const void *x, const void *y)
+{
+	return str_cmp(*(const struct str *)x, *(const struct str *)y);
 }
 
 static void read_iterators(struct arena *a, struct iterators *all)
@@ -50,6 +56,8 @@ static void read_iterators(struct arena *a, struct iterators *all)
 	*all = (struct iterators){ .arena = a };
 	if (btf)
 		btf_each(btf, 1u << BTF_KIND_STRUCT, note_iterator, all);
+	if (all->list.n)
+		qsort(all->list.v, all->list.n, sizeof *all->list.v, by_name);
 }
 
 /* ---- compiling -------------------------------------------------------------------------- */
@@ -125,7 +133,9 @@ static int attach_iter(int prog_fd, const struct prog *prog, const struct target
 
 	if (fd < 0) {
 		links->why = attach_reason(error);
-		if (!links->why)
+		if (!links->why && (error == EBADF || error == EINVAL))
+			links->why = "this iterator goes through one map or cgroup, which no script can name";
+		else if (!links->why)
 			links->why = arena_printf(links->arena, "the kernel does not make the iterator: %s",
 						  strerror(error));
 		return -error;
