@@ -140,17 +140,24 @@ static void build_short_circuit(struct build *b, struct node *n, uint32_t then, 
 	ir_unscope(b->fn, mark);
 }
 
-/* Does evaluating it assign to a variable? Then its two ways must be joined, not just jumped. */
 static void find_step(struct node *n, void *ctx)
 {
-	if (n->kind == N_STEP || n->kind == N_ASSIGN)
+	if (n->kind == N_STEP || n->kind == N_ASSIGN || n->kind == N_LET || n->kind == N_FOR)
 		*(bool *)ctx = true;
 	ast_children(n, find_step, ctx);
 }
 
+bool assigns(struct node *n)
+{
+	bool steps = false;
+
+	find_step(n, &steps);
+	return steps;
+}
+
 void build_condition(struct build *b, struct node *n, uint32_t then, uint32_t els)
 {
-	bool steps = false, holds;
+	bool holds;
 
 	if (const_condition(b->s, n, &holds)) {
 		ir_jump(b->fn, holds ? then : els);
@@ -160,8 +167,8 @@ void build_condition(struct build *b, struct node *n, uint32_t then, uint32_t el
 		build_condition(b, n->un.e, els, then);
 		return;
 	}
-	find_step(n, &steps);
-	if (n->kind == N_BINARY && (n->bin.op == O_LAND || n->bin.op == O_LOR) && !steps)
+	/* What assigns to variables must have its two ways joined, not just jumped. */
+	if (n->kind == N_BINARY && (n->bin.op == O_LAND || n->bin.op == O_LOR) && !assigns(n))
 		build_short_circuit(b, n, then, els);
 	else
 		ir_branch(b->fn, build_truth(b, n), then, els);

@@ -281,12 +281,24 @@ struct place build_memory(struct build *b, struct node *n)
 	return to;
 }
 
+/* The same, as it is before `later` is evaluated, which may assign to the variable that it is. */
+static struct place build_memory_before(struct build *b, struct node *n, struct node *later)
+{
+	struct place from = build_memory(b, n), to;
+
+	if (n->kind != N_VAR || !later || !assigns(later))
+		return from;
+	to = build_temp(b, from.type);
+	build_copy(b, to, from);
+	return to;
+}
+
 /* ---- comparing -------------------------------------------------------------------------- */
 
 /* In the type that holds both: their slots have no bytes that could differ by chance. */
-static struct place comparable(struct build *b, struct node *n, const struct type *t)
+static struct place comparable(struct build *b, struct node *n, const struct type *t, struct node *later)
 {
-	struct place from = build_memory(b, n), to;
+	struct place from = build_memory_before(b, n, later), to;
 
 	if (from.type == t)
 		return from;
@@ -298,7 +310,7 @@ static struct place comparable(struct build *b, struct node *n, const struct typ
 ref build_memory_equal(struct build *b, struct node *l, struct node *r)
 {
 	const struct type *t = type_join(&b->s->types, l->type, r->type);
-	struct place x = comparable(b, l, t), y = comparable(b, r, t);
+	struct place x = comparable(b, l, t, r), y = comparable(b, r, t, NULL);
 	ref differ = ir_const(b->fn, 0);
 
 	for (uint32_t i = 0; i < type_slot(t); i += 8)
@@ -314,13 +326,13 @@ struct text {
 	struct place place;
 };
 
-static struct text build_text(struct build *b, struct node *n)
+static struct text build_text(struct build *b, struct node *n, struct node *later)
 {
 	struct text t = { 0 };
 
 	t.literal = literal_text(b->s, n, &t.text);
 	if (!t.literal)
-		t.place = build_memory(b, n);
+		t.place = build_memory_before(b, n, later);
 	return t;
 }
 
@@ -344,7 +356,7 @@ static ref text_word(struct build *b, const struct text *t, uint32_t i)
  * that fills its capacity has none and compares as its bytes. */
 ref build_string_equal(struct build *b, struct node *l, struct node *r, uint64_t n)
 {
-	struct text x = build_text(b, l), y = build_text(b, r);
+	struct text x = build_text(b, l, r), y = build_text(b, r, NULL);
 	uint32_t size = text_slot(&x) < text_slot(&y) ? text_slot(&x) : text_slot(&y);
 	ref differ = ir_const(b->fn, 0);
 

@@ -66,6 +66,8 @@ void build_list(struct build *, struct node *);
 void build_for_tuple(struct build *, struct node *);
 /* The variables' values now, to come back to. */
 ref *vars_copy(const struct build *);
+/* Does evaluating it assign to a variable? */
+bool assigns(struct node *);
 /* Branches on a condition; short-circuits become jumps. */
 void build_condition(struct build *, struct node *, uint32_t then, uint32_t els);
 /* Two ways that meet again, each with an open block, variables and (of an expression) a value. */

@@ -15,6 +15,9 @@ struct lexer {
 	uint32_t offset; /* of the next byte */
 	int braces;      /* how deep in { }: 0 is where attach points stand */
 	bool declares;   /* a map is being declared: let @m = hash(10) */
+	bool predicate;  /* a predicate is open */
+	bool chooses;    /* ... and there is an 'if' in it */
+	int last;        /* the token before */
 };
 
 /* What a token carries. */

@@ -331,6 +331,72 @@ struct node *ast_value(struct parser *p, struct span at, struct node *list, stru
 	return finish(p, n);
 }
 
+/* ---- blocks that are values ------------------------------------------------------------- */
+
+struct node *ast_last(struct node *n)
+{
+	n->last = n->kind == N_EXPR;
+	return n;
+}
+
+/* A block's value is its last expression's; that of the last block or choice, if it ends with one. */
+static bool has_value(const struct node *list)
+{
+	while (list && list->next)
+		list = list->next;
+	if (!list)
+		return false;
+	if (list->kind == N_IF)
+		return has_value(list->cond.then) && has_value(list->cond.els);
+	return list->kind == N_BLOCK ? has_value(list->list) : list->last;
+}
+
+static struct node *without(struct node *list, const struct node *last)
+{
+	struct node *n = list;
+
+	if (list == last)
+		return NULL;
+	while (n->next != last)
+		n = n->next;
+	n->next = NULL;
+	return list;
+}
+
+struct node *ast_block_value(struct parser *p, struct span at, struct node *list)
+{
+	struct node *last = list_last(list), *value = NULL;
+
+	if (!has_value(list)) {
+		uint32_t e = diag_error(p->diag, at, "block-value", "this block has no value");
+
+		diag_hint(p->diag, e, "its last expression is its value, without a ';' behind it");
+		return ast_num(p, at, 0);
+	}
+	if (last->kind == N_IF)
+		value = ast_choice(p, last->at, last->cond.test, last->cond.then, last->cond.els);
+	else if (last->kind == N_BLOCK)
+		value = ast_block_value(p, last->at, last->list);
+	else
+		value = last->un.e;
+	return ast_value(p, at, without(list, last), value);
+}
+
+struct node *ast_choice(struct parser *p, struct span at, struct node *test, struct node *then,
+			struct node *els)
+{
+	if (!els) {
+		diag_error(p->diag, at, "block-value", "an 'if' that is a value needs an 'else'");
+		return ast_num(p, at, 0);
+	}
+	return ast_cond(p, at, test, ast_block_value(p, at, then), ast_block_value(p, at, els));
+}
+
+struct node *ast_macro_body(struct parser *p, struct span at, struct node *list)
+{
+	return has_value(list) ? ast_block_value(p, at, list) : ast_list(p, at, N_BLOCK, list);
+}
+
 struct node *ast_return(struct parser *p, struct span at, struct node *e)
 {
 	struct node *n = new_node(p, at, N_RETURN);

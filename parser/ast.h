@@ -26,6 +26,7 @@ enum operator {
 struct node {
 	enum node_kind kind;
 	uint16_t depth;          /* of the tree below; bounds the recursion of every pass */
+	bool last;               /* EXPR: without ';' before '}', so it is the block's value, if it has one */
 	struct span at;
 	struct node *next;
 	const struct type *type; /* set by infer; never NULL after check */
@@ -118,6 +119,14 @@ struct node *ast_named(struct parser *, struct span, enum node_kind, struct str 
 /* RECORD, BLOCK */
 struct node *ast_list(struct parser *, struct span, enum node_kind, struct node *list);
 struct node *ast_value(struct parser *, struct span, struct node *list, struct node *value);
+/* A statement that ends its block without ';'. */
+struct node *ast_last(struct node *);
+/* The statements as a block that is a value, or one that a value is chosen by; reports if there is none. */
+struct node *ast_block_value(struct parser *, struct span, struct node *list);
+struct node *ast_choice(struct parser *, struct span, struct node *test, struct node *then,
+			struct node *els);
+/* A macro's: a VALUE, if it has one, else a BLOCK. */
+struct node *ast_macro_body(struct parser *, struct span, struct node *list);
 /* RETURN and DISCARD: `_ = e`; the name must be '_' */
 struct node *ast_return(struct parser *, struct span, struct node *);
 struct node *ast_discard(struct parser *, struct span name, struct str, struct node *);

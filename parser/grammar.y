@@ -49,6 +49,7 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %token NPARAMS "$#" ENDPRED "/ before {"
 %token EQ "==" NE "!=" LE "<=" GE ">=" SHL "<<" SHR ">>" LAND "&&" LOR "||"
 %token INC "++" DEC "--" ARROW "->" RANGE ".."
+%token VALUE_OPEN "block" VALUE_IF "choice" OPERAND_END "operand" /* '{' IF '}': see the lexer */
 %token <operator> ASSIGNOP "assignment"
 
 %right '?' ':'
@@ -66,8 +67,9 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %precedence '.' ARROW '['
 
 %type <node> probe pred expr map plain action block_stmt target else_part
-%type <node> value value_block value_else field_value macro param setting
-%type <list> probes points stmts plain_list args block values field_values params settings
+%type <node> choice choice_else field_value macro param setting
+%type <list> probes points stmts plain_list args block value_block operand_block
+%type <list> field_values params settings
 %type <token> field
 %type <text> type
 %type <count> stars
@@ -101,11 +103,9 @@ pred: %empty                            { $$ = NULL; }
 	| '/' expr ENDPRED              { $$ = $2; }
 	;
 
-macro: MACRO ID '(' params ')' value_block
-		{ $$ = ast_macro(p, (struct span){ @1.beg, @5.end }, $2.text, $4.head, $6); }
-	| MACRO ID '(' params ')' '{' stmts '}'
+macro: MACRO ID '(' params ')' block
 		{ $$ = ast_macro(p, (struct span){ @1.beg, @5.end }, $2.text, $4.head,
-				 ast_list(p, (struct span){ @6.beg, @8.end }, N_BLOCK, $7.head)); }
+				 ast_macro_body(p, @6, $6.head)); }
 	;
 
 params: %empty                          { $$ = list_of(NULL); }
@@ -127,21 +127,33 @@ setting: ID '=' expr                    { $$ = ast_named(p, @$, N_SETTING, $1.te
 	;
 
 block: '{' stmts '}'                    { $$ = $2; }
-	| '{' stmts plain '}'           { $$ = list_add($2, $3); }
+	| '{' stmts plain '}'           { $$ = list_add($2, ast_last($3)); }
 	| '{' stmts error '}'           { $$ = $2; }
 	;
 
-/* A block whose last expression, without ';', is its value. */
-value_block: '{' stmts expr '}'         { $$ = ast_value(p, @$, $2.head, $3); }
+/* A block that begins where an operand is wanted; and one that began as a statement, but goes on as an
+ * operand: the lexer tells them apart by what is before '{' and behind '}'. */
+value_block: VALUE_OPEN stmts value_end { $$ = $2; }
+	| VALUE_OPEN stmts plain value_end { $$ = list_add($2, ast_last($3)); }
+	| VALUE_OPEN stmts error value_end { $$ = $2; }
 	;
 
-value: expr                             { $$ = $1; }
-	| value_block                   { $$ = $1; }
-	| IF expr value_block ELSE value_else { $$ = ast_cond(p, @$, $2, $3, $5); }
+value_end: '}' | OPERAND_END
 	;
 
-value_else: value_block                 { $$ = $1; }
-	| IF expr value_block ELSE value_else { $$ = ast_cond(p, @$, $2, $3, $5); }
+operand_block: '{' stmts OPERAND_END    { $$ = $2; }
+	| '{' stmts plain OPERAND_END   { $$ = list_add($2, ast_last($3)); }
+	| '{' stmts error OPERAND_END   { $$ = $2; }
+	;
+
+/* What is chosen where an operand is wanted, or goes on as an operand. */
+choice: VALUE_IF expr block else_part    { $$ = ast_choice(p, @$, $2, $3.head, $4); }
+	| VALUE_IF expr block ELSE choice_else { $$ = ast_choice(p, @$, $2, $3.head, $5); }
+	| IF expr block ELSE choice_else { $$ = ast_choice(p, @$, $2, $3.head, $5); }
+	;
+
+choice_else: operand_block              { $$ = $1.head; }
+	| IF expr block ELSE choice_else { $$ = ast_if(p, @$, $2, $3.head, $5); }
 	;
 
 stmts: %empty                           { $$ = list_of(NULL); }
@@ -155,17 +167,17 @@ plain: expr                             { $$ = ast_expr(p, @1, $1); }
 	| action                        { $$ = $1; }
 	;
 
-action: target '=' value                { $$ = ast_assign(p, @$, $1, O_NONE, false, $3); }
-	| target ASSIGNOP value         { $$ = ast_assign(p, @$, $1, $2, true, $3); }
-	| ID '=' value                  { $$ = ast_discard(p, @1, $1.text, $3); }
+action: target '=' expr                 { $$ = ast_assign(p, @$, $1, O_NONE, false, $3); }
+	| target ASSIGNOP expr          { $$ = ast_assign(p, @$, $1, $2, true, $3); }
+	| ID '=' expr                   { $$ = ast_discard(p, @1, $1.text, $3); }
 	| LET VAR                       { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NOWHERE, NULL); }
-	| LET VAR '=' value             { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NOWHERE, $4); }
+	| LET VAR '=' expr              { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NOWHERE, $4); }
 	| LET VAR ':' type              { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, NULL); }
-	| LET VAR ':' type '=' value    { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, $6); }
+	| LET VAR ':' type '=' expr     { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, $6); }
 	| BREAK                         { $$ = ast_leaf(p, @1, N_BREAK); }
 	| CONTINUE                      { $$ = ast_leaf(p, @1, N_CONTINUE); }
 	| RETURN                        { $$ = ast_return(p, @1, NULL); }
-	| RETURN value                  { $$ = ast_return(p, @$, $2); }
+	| RETURN expr                   { $$ = ast_return(p, @$, $2); }
 	;
 
 block_stmt: IF expr block else_part
@@ -211,8 +223,11 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 	| NPARAMS                       { $$ = ast_leaf(p, @1, N_NPARAMS); }
 	| ID                            { $$ = ast_name(p, @1, $1.text); }
 	| ID '(' ')'                    { $$ = ast_call(p, @$, $1.text, NULL); }
-	| ID '(' values ')'             { $$ = ast_call(p, @$, $1.text, $3.head); }
+	| ID '(' args ')'               { $$ = ast_call(p, @$, $1.text, $3.head); }
 	| target                        { $$ = $1; }
+	| value_block                   { $$ = ast_block_value(p, @$, $1.head); }
+	| operand_block                 { $$ = ast_block_value(p, @$, $1.head); }
+	| choice                        { $$ = $1; }
 	| '(' expr ')'                  { $$ = $2; }
 	| '(' expr ',' ')'              { $$ = ast_tuple(p, @$, $2); }
 	| '(' ')'                       { $$ = ast_tuple(p, @$, NULL); }
@@ -263,10 +278,6 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 plain_list: args                        { $$ = $1; }
 	;
 
-values: value                           { $$ = list_of($1); }
-	| values ',' value              { $$ = list_add($1, $3); }
-	;
-
 field_values: field_value               { $$ = list_of($1); }
 	| field_values ',' field_value  { $$ = list_add($1, $3); }
 	;
@@ -298,14 +309,27 @@ static const char *token_text(yysymbol_kind_t kind)
 	return kind == YYSYMBOL_YYEOF ? "end of script" : yysymbol_name(kind);
 }
 
+enum { NAMED = 4 };
+
+/* What could have stood there, if that is little. A brace or 'if' is told once, whatever it would begin. */
+static int expected_tokens(const yypcontext_t *ctx, yysymbol_kind_t expected[2 * NAMED])
+{
+	int all = yypcontext_expected_tokens(ctx, expected, 2 * NAMED), n = 0;
+
+	for (int i = 0; i < all; i++)
+		if (expected[i] != YYSYMBOL_VALUE_OPEN && expected[i] != YYSYMBOL_VALUE_IF &&
+		    expected[i] != YYSYMBOL_OPERAND_END)
+			expected[n++] = expected[i];
+	return n <= NAMED ? n : 0;
+}
+
 static int yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct parser *p)
 {
-	enum { NAMED = 4 };
-	yysymbol_kind_t expected[NAMED];
+	yysymbol_kind_t expected[2 * NAMED];
 	struct span at = *yypcontext_location(ctx);
 	yysymbol_kind_t token = yypcontext_token(ctx);
 	struct str got = { p->source->text.s + at.beg, at.end - at.beg };
-	int n = yypcontext_expected_tokens(ctx, expected, NAMED);
+	int n = expected_tokens(ctx, expected);
 	const char *list = "";
 
 	(void)scanner;

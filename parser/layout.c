@@ -22,6 +22,7 @@ struct open {
 	int kind, of;     /* of: the token before it */
 	bool c, typed;    /* typed: the argument that is a type was there */
 	bool cast;        /* (typeof(...)) */
+	bool value;       /* a block that is an operand */
 	bool enumeration;
 	uint32_t indent;  /* of its line */
 };
@@ -37,6 +38,7 @@ struct layout {
 	int item;         /* the kind of token that began what stands outside of braces */
 	uint32_t indent;  /* of this line */
 	bool operand;     /* prev ends an operand */
+	bool value;       /* ... which is a block */
 	bool tight;       /* what follows belongs to prev: a unary operator, a cast */
 	bool type;        /* in a type: '*' makes a pointer */
 	bool enumeration; /* of struct, union and enum, the last was enum */
@@ -115,11 +117,12 @@ static bool may_be_unary(int kind)
 
 /* ---- what stands before it -------------------------------------------------------------- */
 
-static bool line_behind_brace(const struct piece *cur)
+static bool line_behind_brace(const struct layout *l, const struct piece *cur)
 {
 	if (cur->c)
 		return cur->begins;
-	return cur->kind != ELSE && cur->kind != ';' && cur->kind != ',' && cur->kind != ')';
+	return !l->value && cur->kind != ELSE && cur->kind != ';' && cur->kind != ',' && cur->kind != ')' &&
+	       cur->kind != ']' && cur->kind != ':' && cur->kind != ENDPRED;
 }
 
 static bool line_in_block(const struct layout *l, const struct piece *cur)
@@ -148,7 +151,7 @@ static bool line_at_top(const struct layout *l, const struct piece *cur)
 		break;
 	}
 	if (cur->kind == '{')
-		return l->item != CONFIG && !cur->c;
+		return l->item != CONFIG && !cur->c && !l->slash;
 	return cur->begins || begins_item(cur) || (cur->kind == '/' && !l->slash);
 }
 
@@ -157,7 +160,7 @@ static bool begins_line(const struct layout *l, const struct piece *cur)
 	if (!l->prev || cur->kind == P_END || fills_line(l->prev) || fills_line(cur))
 		return true;
 	if (l->prev->kind == '}' && cur->kind != '}')
-		return line_behind_brace(cur);
+		return line_behind_brace(l, cur);
 	if (in_block(l))
 		return line_in_block(l, cur);
 	return !top(l) && line_at_top(l, cur);
@@ -375,6 +378,7 @@ static void open_bracket(struct layout *l, const struct piece *cur)
 		.of = l->prev ? l->prev->kind : 0,
 		.c = cur->c,
 		.cast = cur->kind == '(' && behind(l, cur)->kind == TYPEOF,
+		.value = cur->value,
 		.enumeration = cur->c && cur->kind == '{' && l->enumeration,
 		.indent = indent,
 	};
@@ -386,6 +390,7 @@ static bool close_bracket(struct layout *l)
 	struct open closed = l->open.n ? l->open.v[--l->open.n] : (struct open){ 0 };
 
 	l->type = closed.of == TYPEOF;
+	l->value = closed.value;
 	return closed.cast;
 }
 
@@ -435,7 +440,7 @@ static void follow_operand(struct layout *l, const struct piece *cur, bool cast)
 		l->operand = false;
 	} else {
 		l->tight = unary || cast || (cur->kind == PTYPE && !sized);
-		l->operand = !cast && (takes_operand(cur->kind) || sized || (step && l->operand));
+		l->operand = !cast && (takes_operand(cur->kind) || sized || l->value || (step && l->operand));
 	}
 }
 
@@ -455,6 +460,7 @@ static void follow(struct layout *l, const struct piece *cur)
 		open_bracket(l, cur);
 	else if (closes(cur->kind))
 		cast = close_bracket(l);
+	l->value = cur->kind == '}' && (l->value || cur->value);
 	follow_type(l, cur);
 	follow_operand(l, cur, cast);
 	l->before = field ? 0 : l->prev ? l->prev->kind : 0;

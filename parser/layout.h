@@ -20,6 +20,7 @@ enum {
 struct piece {
 	int kind;
 	bool c, begins;  /* part of a definition in C; its first */
+	bool value;      /* a brace of a block that is an operand */
 	uint8_t breaks;  /* newlines before it: 0, 1, or 2 for more */
 	struct span at;  /* in the source */
 	uint32_t token;  /* the next piece behind it that is no comment */

@@ -199,7 +199,9 @@ static void take(void *ctx, int kind, struct span at)
 			r->at++;
 		else
 			add_between(r);
-	add(r, kind, at.beg, at.end, false);
+	add(r, kind == VALUE_OPEN ? '{' : kind == OPERAND_END ? '}' : kind == VALUE_IF ? IF : kind, at.beg,
+	    at.end, false);
+	r->p->list.v[r->p->list.n - 1].value = kind == VALUE_OPEN || kind == OPERAND_END;
 }
 
 static bool is_comment(const struct piece *p)

@@ -280,6 +280,8 @@ bool const_value(const struct script *s, const struct node *n, int64_t *v)
 		return const_call(s, n, v);
 	case N_CAST:
 		return is_truth(n) && const_value(s, n->cast.e, v);
+	case N_VALUE:
+		return !n->block.list && n->block.value && const_value(s, n->block.value, v);
 	default:
 		return false;
 	}
