@@ -127,14 +127,14 @@ static void copy_bytes(struct build *b, struct place to, ref from, int64_t from_
 		ir_store(b->fn, to.base, to.off + i, ir_load(b->fn, from, from_off + i, 8), 8);
 }
 
-/* Tuples may hold strings of other lengths: member by member then. */
+/* Tuples may hold strings of other lengths, records their members in another order: member by member then. */
 void build_copy(struct build *b, struct place to, struct place from)
 {
 	uint32_t have = type_slot(from.type), want = type_slot(to.type);
 
 	if (to.type->kind == T_TUPLE && to.type != from.type) {
 		for (uint32_t i = 0; i < to.type->nfields; i++) {
-			const struct field *t = &to.type->fields[i], *s = &from.type->fields[i];
+			const struct field *t = &to.type->fields[i], *s = member_like(from.type, to.type, i);
 
 			build_copy(b, (struct place){ to.base, to.off + t->offset, t->type },
 				   (struct place){ from.base, from.off + s->offset, s->type });
@@ -183,11 +183,11 @@ static void build_cond_into(struct build *b, struct node *n, struct place to)
 
 static void build_record_into(struct build *b, struct node *n, struct place to)
 {
-	uint32_t i = 0;
+	for (struct node *f = n->list; f; f = f->next) {
+		const struct field *member = type_field(to.type, f->member.name);
 
-	for (struct node *f = n->list; f; f = f->next, i++)
-		build_into(b, f->member.base, (struct place){ to.base, to.off + to.type->fields[i].offset,
-							      to.type->fields[i].type });
+		build_into(b, f->member.base, (struct place){ to.base, to.off + member->offset, member->type });
+	}
 }
 
 static void build_tuple_into(struct build *b, struct node *n, struct place to)

@@ -24,15 +24,25 @@ static bool is_soft(const struct inference *in, const struct node *n)
 
 /* ---- joining ---------------------------------------------------------------------------- */
 
+const struct field *member_like(const struct type *t, const struct type *other, uint32_t i)
+{
+	if (type_is_record(t) != type_is_record(other))
+		return NULL;
+	return type_is_record(t) ? type_field(t, other->fields[i].name) : &t->fields[i];
+}
+
+/* The members of a record may stand in any order: that of the first one stays. */
 static const struct type *join_tuples(struct types *t, const struct type *a, const struct type *b)
 {
 	const struct type **member = arena_alloc(t->arena, (a->nfields + 1) * sizeof *member);
 	struct str *name = arena_alloc(t->arena, (a->nfields + 1) * sizeof *name);
 
 	for (uint32_t i = 0; i < a->nfields; i++) {
-		member[i] = type_join(t, a->fields[i].type, b->fields[i].type);
+		const struct field *other = member_like(b, a, i);
+
+		member[i] = other ? type_join(t, a->fields[i].type, other->type) : NULL;
 		name[i] = a->fields[i].name;
-		if (!member[i] || !str_eq(name[i], b->fields[i].name))
+		if (!member[i])
 			return NULL;
 	}
 	return type_record(t, member, type_is_record(a) ? name : NULL, a->nfields);
@@ -49,6 +59,14 @@ static const struct type *join_integers(const struct type *a, const struct type 
 	if (a->sign != b->sign && plain->size == size)
 		size = size < 8 ? 2 * size : 8;
 	return type_int(size, a->sign || b->sign);
+}
+
+/* What a literal becomes beside such a member. */
+static const struct type *join_soft(const struct type *t)
+{
+	if (t->kind == T_INT && !type_is_enum(t))
+		return t;
+	return type_is_integer(t) ? &type_int64 : NULL;
 }
 
 /* A struct may be known by its name here, by its record there. */
@@ -74,6 +92,8 @@ const struct type *type_join(struct types *t, const struct type *a, const struct
 		return a;
 	if (a->kind == T_ERROR || b->kind == T_ERROR)
 		return &type_error;
+	if (a == &type_soft || b == &type_soft)
+		return join_soft(a == &type_soft ? b : a);
 	if (type_is_integer(a) && type_is_integer(b))
 		return join_integers(a, b);
 	if (a->kind != b->kind)
@@ -202,6 +222,18 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 	return named_type(in->s, fn->result);
 }
 
+/* Its type as a member. */
+static const struct type *member_type(struct inference *in, const struct node *n)
+{
+	return n->type == &type_int64 && is_soft(in, n) ? &type_soft : n->type;
+}
+
+/* The same of what is read from one. */
+static const struct type *read_member(const struct field *f)
+{
+	return f->type == &type_soft ? &type_int64 : f->type;
+}
+
 static const struct type *key_type(struct inference *in, struct node *key)
 {
 	const struct type *member[64];
@@ -212,10 +244,10 @@ static const struct type *key_type(struct inference *in, struct node *key)
 
 		if (!t || n == LEN(member))
 			return NULL;
-		member[n++] = t;
+		member[n++] = member_type(in, k);
 	}
 	if (n == 1)
-		return member[0];
+		return key->type;
 	return n ? type_tuple(&in->s->types, member, n) : NULL;
 }
 
@@ -474,7 +506,7 @@ static const struct type *infer_member(struct inference *in, struct node *n)
 	f = member_field(in->s, n);
 	if (!f)
 		return &type_error;
-	return base->kind == T_TUPLE ? f->type : remote_type(in, f->type, remote_space(n));
+	return base->kind == T_TUPLE ? read_member(f) : remote_type(in, f->type, remote_space(n));
 }
 
 static const struct type *infer_index(struct inference *in, struct node *n)
@@ -486,7 +518,7 @@ static const struct type *infer_index(struct inference *in, struct node *n)
 	if (!base)
 		return NULL;
 	if (base->kind == T_TUPLE && const_value(in->s, n->bin.r, &i) && i >= 0 && i < base->nfields)
-		return base->fields[i].type;
+		return read_member(&base->fields[i]);
 	if (base->kind == T_STRING)
 		return &type_int8;
 	return base->kind == T_ARRAY || base->kind == T_POINTER
@@ -516,8 +548,11 @@ static const struct type *infer_tuple(struct inference *in, struct node *n)
 {
 	const struct type *t = n->list ? key_type(in, n->list) : type_tuple(&in->s->types, NULL, 0);
 
+	if (!t || !n->list || n->list->next)
+		return t;
 	/* One member is still a tuple. */
-	return t && n->list && !n->list->next ? type_tuple(&in->s->types, &t, 1) : t;
+	t = member_type(in, n->list);
+	return type_tuple(&in->s->types, &t, 1);
 }
 
 static const struct type *infer_record(struct inference *in, struct node *n)
@@ -533,7 +568,7 @@ static const struct type *infer_record(struct inference *in, struct node *n)
 		f->type = infer_node(in, f->member.base);
 		if (!f->type)
 			return NULL;
-		member[names.n] = f->type;
+		member[names.n] = member_type(in, f->member.base);
 		*vec_push(&in->s->work, &names) = f->member.name;
 	}
 	return type_record(&in->s->types, member, names.v, count);
@@ -697,7 +732,7 @@ static void infer_for(struct inference *in, struct node *n)
 		const struct type *t = infer_node(in, n->loop.test);
 
 		for (uint32_t i = 0; t && t->kind == T_TUPLE && i < t->nfields; i++)
-			widen(in, &v->type, &v->soft, t->fields[i].type, false);
+			widen(in, &v->type, &v->soft, read_member(&t->fields[i]), false);
 	}
 	n->loop.var->type = v->type;
 	for (struct node *k = n->loop.body; k; k = k->next)

@@ -210,6 +210,9 @@ enum space remote_space(const struct node *);
 const struct type *fit_key(struct script *, struct map *);
 /* The type that holds both; NULL: there is none. */
 const struct type *type_join(struct types *, const struct type *, const struct type *);
+/* The member of a tuple that stands for member `i` of another: at the same place; in records, of the same
+ * name. NULL: there is none. */
+const struct field *member_like(const struct type *, const struct type *other, uint32_t i);
 /* The field that args.name means on this target; NULL if it has none. */
 const struct field *args_field(struct script *, const struct attach_point *, struct target *,
 			       struct str name);

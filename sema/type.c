@@ -32,6 +32,7 @@ const struct type type_int8 = { .kind = T_INT, .size = 1, .sign = true };
 const struct type type_int16 = { .kind = T_INT, .size = 2, .sign = true };
 const struct type type_int32 = { .kind = T_INT, .size = 4, .sign = true };
 const struct type type_int64 = { .kind = T_INT, .size = 8, .sign = true };
+const struct type type_soft = { .kind = T_INT, .size = 8, .sign = true };
 const struct type type_uint8 = { .kind = T_INT, .size = 1 };
 const struct type type_uint16 = { .kind = T_INT, .size = 2 };
 const struct type type_uint32 = { .kind = T_INT, .size = 4 };

@@ -100,6 +100,8 @@ extern const struct type type_error, type_void, type_bool, type_ksym, type_usym,
 extern const struct type type_strerror, type_signal, type_syscall, type_macaddr, type_inet;
 extern const struct type type_int8, type_int16, type_int32, type_int64;
 extern const struct type type_uint8, type_uint16, type_uint32, type_uint64;
+/* Of a literal that is a member of a tuple: an int64 that takes the sign of what it is joined with. */
+extern const struct type type_soft;
 
 const struct type *type_int(uint32_t size, bool sign);
 const struct type *type_string(struct types *, uint32_t capacity);
