@@ -412,7 +412,7 @@ static void check_cast(struct checker *c, struct node *n)
 		return;
 	if (n->type->kind == T_VOID) {
 		FAIL(c, n, "cast", "nothing can be cast to void");
-	} else if (!can_cast(n->cast.e, n->type)) {
+	} else if (!c->unreachable && !can_cast(n->cast.e, n->type)) {
 		FAIL(c, n, "cast", "a value of type %s can't be cast to %s",
 		     n->cast.e->type->kind == T_VOID ? "void" : text_of(c, n->cast.e->type),
 		     text_of(c, n->type));

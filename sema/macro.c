@@ -165,12 +165,20 @@ static void read_prelude(struct macros *m)
 		add_macro(m, &m->prelude, n);
 }
 
+/* A word that takes no argument may be a macro that does: comm and comm(1). */
+static bool is_builtin(const struct node *call)
+{
+	const struct builtin *fn = builtin_find(call->name.name);
+
+	return fn && !(call->kind == N_CALL && call->call.args && fn->form == FORM_VAR && !*fn->params);
+}
+
 static const struct node *macros_of(struct macros *m, const struct node *call, bool *foreign)
 {
 	const struct node *own = table_get(&m->by_name, call->name.name);
 
 	*foreign = !own;
-	if (own || builtin_find(call->name.name))
+	if (own || is_builtin(call))
 		return own;
 	if (!m->prelude.n)
 		read_prelude(m);
