@@ -56,6 +56,7 @@ SRC = \
 	sema/config.c \
 	sema/constant.c \
 	sema/cdef.c \
+	sema/cexpand.c \
 	sema/cpart.c \
 	sema/cpp.c \
 	sema/cread.c \

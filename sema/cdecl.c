@@ -42,7 +42,6 @@ static bool named_constant(struct creader *c, int64_t *v)
 static bool defined_constant(struct creader *c, int64_t *v)
 {
 	bool parenthesis;
-	struct str text;
 
 	c->raw = true;
 	cread_next(c);
@@ -52,7 +51,7 @@ static bool defined_constant(struct creader *c, int64_t *v)
 		cread_fail(c, "expected a name");
 		return false;
 	}
-	*v = cpp_macro(c->s, c->token.text, &text);
+	*v = cpp_defined(c->s, c->token.text);
 	cread_next(c);
 	if (parenthesis && !cread_accept(c, ")"))
 		cread_fail(c, "expected ')'");

@@ -2,10 +2,9 @@
 /*
  * The preprocessor's lines: #define, #undef, #if and its like, #include.
  *
- * Macros with parameters are known by name only: scripts can't use them. A header in angle brackets is
- * the kernel's or the C library's, for which BTF and the table of constants stand in; a file of that name
- * in a folder given by -I is read all the same. What follows a condition that doesn't hold is skipped, line
- * by line, without a look at what else is in it.
+ * A header in angle brackets is the kernel's or the C library's, for which BTF and the table of constants
+ * stand in; a file of that name in a folder given by -I is read all the same. What follows a condition that
+ * doesn't hold is skipped, line by line, without a look at what else is in it.
  */
 #include "lexer/lexer.h"
 #include "sema/ctype.h"
@@ -16,11 +15,6 @@
 #include <unistd.h>
 
 enum { INCLUDES_NESTED = 32, HEADER_MAX = 64 << 20 };
-
-struct cmacro {
-	bool defined;
-	struct str text;
-};
 
 /* ---- macros ----------------------------------------------------------------------------- */
 
@@ -37,18 +31,27 @@ bool cpp_macro(struct script *s, struct str name, struct str *text)
 
 	if (m) {
 		*text = m->text;
-		return m->defined;
+		return m->defined && !m->function;
 	}
 	*text = STR("1");
 	return str_is(name, "BPFTRACE_HAVE_BTF") && have_btf(s);
 }
 
-static void set_macro(struct script *s, struct str name, bool defined, struct str text)
+bool cpp_defined(struct script *s, struct str name)
+{
+	const struct cmacro *m = table_get(&s->ctypes.macros, name);
+	struct str text;
+
+	return m ? m->defined : cpp_macro(s, name, &text);
+}
+
+static struct cmacro *set_macro(struct script *s, struct str name, bool defined, struct str text)
 {
 	struct cmacro *m = arena_alloc(&s->work, sizeof *m);
 
-	*m = (struct cmacro){ defined, text };
+	*m = (struct cmacro){ .defined = defined, .text = text };
 	table_set(&s->work, &s->ctypes.macros, name, m);
+	return m;
 }
 
 /* ---- lines ------------------------------------------------------------------------------ */
@@ -152,11 +155,11 @@ uint32_t cpp_line_number(const struct cpp *p, uint32_t at)
 
 static bool is_defined(const struct line *l)
 {
-	struct str name = first_word(l->rest), text;
+	struct str name = first_word(l->rest);
 
 	if (!name.len)
 		fail(l, "expected a name");
-	return cpp_macro(l->s, name, &text);
+	return cpp_defined(l->s, name);
 }
 
 static bool holds(const struct line *l)
@@ -249,15 +252,49 @@ void cpp_end(struct script *s, struct cpp *p)
 
 /* ---- #define ---------------------------------------------------------------------------- */
 
+/* The parameters and the text that follows them: "a, b) a + b". False: reported. */
+static bool read_params(const struct line *l, struct cmacro *m)
+{
+	struct str t = trim(m->text), name;
+	bool more = !t.len || *t.s != ')';
+
+	while (more) {
+		name = first_word(t);
+		t = after(t, name);
+		m->variadic = str_starts(t, "...");
+		if (m->variadic)
+			t = trim((struct str){ t.s + 3, t.len - 3 });
+		if (name.len ? isdigit((unsigned char)*name.s) : !m->variadic)
+			break;
+		*vec_push(&l->s->work, &m->params) = name.len ? name : STR("__VA_ARGS__");
+		more = !m->variadic && t.len && *t.s == ',';
+		if (more)
+			t = trim((struct str){ t.s + 1, t.len - 1 });
+	}
+	if (more || !t.len || *t.s != ')') {
+		fail(l, "expected a list of parameters: (a, b)");
+		return false;
+	}
+	m->text = trim((struct str){ t.s + 1, t.len - 1 });
+	return true;
+}
+
 static void define(const struct line *l)
 {
-	struct str name = first_word(l->rest), text = after(l->rest, name);
-	bool has_params = name.len < l->rest.len && name.s[name.len] == '(';
+	struct str name = first_word(l->rest), text = joined(&l->s->work, after(l->rest, name));
+	bool function = name.len < l->rest.len && name.s[name.len] == '(';
+	struct cmacro *m;
 
-	if (!name.len || isdigit((unsigned char)*name.s))
+	if (!name.len || isdigit((unsigned char)*name.s)) {
 		fail(l, "expected a name");
-	else if (!has_params)
-		set_macro(l->s, name, true, joined(&l->s->work, text));
+		return;
+	}
+	m = set_macro(l->s, name, true, text);
+	if (!function)
+		return;
+	m->text = (struct str){ text.s + 1, text.len - 1 };
+	m->function = read_params(l, m);
+	m->defined = m->function;
 }
 
 /* ---- #include --------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * C's tokens: what declarations, constants and types in casts are made of. Object-like macros are
- * replaced on the way, by their text, which is read in turn; a macro within itself stays a name.
+ * C's tokens: what declarations, constants and types in casts are made of. Macros are replaced on the way,
+ * by their text, which is read in turn; a macro within itself stays a name.
  *
  * Directives are acted upon where they stand. A token's place in the script is its own, or that of the
  * macro's name that it comes from. What is no token is handed on as C_STRAY; the reader's user reports it,
@@ -146,16 +146,32 @@ static void take(struct creader *c, struct cinput *in)
 	in->at += t->text.len;
 }
 
+/* The text that a name, perhaps with arguments behind it, stands for. False: it is no macro. */
+static bool macro_text(struct creader *c, struct str *text)
+{
+	struct cinput *in = &c->input[c->n - 1];
+	const char *error;
+	uint32_t end = cpp_call(c->s, c->token.text, in->text, in->at, text, &error);
+
+	if (error)
+		cread_fail(c, "%s", error);
+	else if (end)
+		in->at = end;
+	return !error && (end || cpp_macro(c->s, c->token.text, text));
+}
+
 /* Goes on with a macro's text in place of its name, if it is one. */
 static bool enter_macro(struct creader *c)
 {
 	struct str text;
 
-	if (c->token.kind != C_NAME || c->raw || c->n == CINPUTS || !cpp_macro(c->s, c->token.text, &text))
+	if (c->token.kind != C_NAME || c->raw || c->n == CINPUTS)
 		return false;
 	for (uint32_t i = 1; i < c->n; i++)
 		if (str_eq(c->input[i].macro, c->token.text))
 			return false;
+	if (!macro_text(c, &text))
+		return false;
 	c->input[c->n++] = (struct cinput){ .text = text, .macro = c->token.text };
 	return true;
 }

@@ -48,7 +48,15 @@ struct cpp {
 	VEC(struct cbranch) branches;
 };
 
-/* The text that the name of a macro stands for; false: it is none. */
+struct cmacro {
+	bool defined;             /* false: no more, by #undef */
+	bool function, variadic;  /* has parameters; the last one is "..." */
+	struct str text;
+	VEC(struct str) params;
+};
+
+bool cpp_defined(struct script *, struct str name);
+/* The text that the name of a macro stands for; false: it is none, or one with parameters. */
 bool cpp_macro(struct script *, struct str name, struct str *text);
 /* Acts upon the directive that begins at text[at], a '#'. Returns where to go on: behind its line, or
  * behind what it excludes. */
@@ -58,6 +66,16 @@ void cpp_end(struct script *, struct cpp *);
 uint32_t cpp_line_number(const struct cpp *, uint32_t at);
 /* Reads a header: its definitions are the script's. */
 void cpp_file(struct script *, const char *path, struct str text, struct span included, uint32_t nested);
+
+/* ---- cexpand.c: macros with parameters -------------------------------------------------- */
+
+/* The macro that the name, with '(' behind it, calls; NULL: none. */
+const struct cmacro *cpp_function(struct script *, struct str name);
+/* Puts what they stand for in the place of all calls in the text. False: *error says what is wrong. */
+bool cpp_expand(struct script *, struct str *text, const char **error);
+/* The same of one call, whose arguments may begin at text[at]. Returns where they end; 0: it is no call. */
+uint32_t cpp_call(struct script *, struct str name, struct str text, uint32_t at, struct str *result,
+		  const char **error);
 
 /* ---- cread.c: tokens -------------------------------------------------------------------- */
 

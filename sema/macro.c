@@ -11,7 +11,9 @@
  * in prelude.bt, which is read when the first unknown function is called; messages about what it says
  * stand where it was called.
  */
-#include "sema/script.h"
+#include "sema/ctype.h"
+
+#include <string.h>
 
 static const char prelude_text[] =
 #include "sema/prelude.h"
@@ -23,16 +25,19 @@ struct macros {
 	struct script *s;
 	struct table by_name; /* of N_MACRO nodes; those of one name hang together by `next` */
 	struct table prelude; /* the same, of prelude.bt; empty: not read yet */
+	struct table defines; /* the same, of #define */
 	uint32_t calls, nested;
 	bool exhausted; /* reported */
 };
+
+enum origin { OWN, PRELUDE, DEFINE };
 
 /* One call that is being expanded. */
 struct expansion {
 	struct macros *m;
 	const struct node *macro, *args;
 	uint32_t call; /* its number: makes the names of its variables */
-	bool foreign;  /* the macro is the prelude's */
+	enum origin origin;
 	struct span at;
 };
 
@@ -80,13 +85,13 @@ static void substitute(struct node **link, void *ctx)
 		*link = ast_clone(&x->m->s->work, arg);
 		return; /* the caller's expression is no business of the macro's */
 	}
-	if (x->foreign)
+	if (x->origin != OWN)
 		n->at = x->at;
-	if (n->kind == N_VAR)
+	if (n->kind == N_VAR && x->origin != DEFINE)
 		n->var.name = arg ? arg->var.name : own_name(x, n->var.name);
 	else if (n->kind == N_MAP && arg)
 		n->map.name = arg->map.name;
-	else if (n->kind == N_MAP)
+	else if (n->kind == N_MAP && x->origin != DEFINE)
 		diag_error(&x->m->s->diag, n->at, "macro-map", "macro '%.*s' is not given %.*s",
 			   STR_ARG(x->macro->macro.name), STR_ARG(n->map.name));
 	ast_links(n, substitute, ctx);
@@ -173,22 +178,80 @@ static bool is_builtin(const struct node *call)
 	return fn && !(call->kind == N_CALL && call->call.args && fn->form == FORM_VAR && !*fn->params);
 }
 
-static const struct node *macros_of(struct macros *m, const struct node *call, bool *foreign)
+/* ---- #define ---------------------------------------------------------------------------- */
+
+static struct node *node_of(struct macros *m, enum node_kind kind, struct span at)
+{
+	struct node *n = arena_alloc(&m->s->work, sizeof *n);
+
+	n->kind = kind;
+	n->at = at;
+	return n;
+}
+
+/* What it stands for, as an expression of its parameters. NULL: reported. */
+static struct node *define_body(struct macros *m, const struct node *call, const struct cmacro *define)
+{
+	struct str text = define->text;
+	const char *error = NULL;
+	struct node *e = NULL;
+
+	if (define->variadic || memchr(text.s, '#', text.len))
+		error = "it quotes, joins or passes on its arguments; only another #define can call it";
+	else if (cpp_expand(m->s, &text, &error) && !(e = parse_expression(m->s, text, call->at)))
+		error = arena_printf(&m->s->work, "it stands for '%.*s', which is no expression", STR_ARG(text));
+	if (error)
+		diag_error(&m->s->diag, call->at, "define-call", "'%.*s' can't be called here: %s",
+			   STR_ARG(call->name.name), error);
+	return e;
+}
+
+/* A macro of #define's as one of the script's own: its arguments are expressions, as a whole. */
+static const struct node *define_of(struct macros *m, const struct node *call)
+{
+	const struct cmacro *define = call->kind == N_CALL ? cpp_function(m->s, call->name.name) : NULL;
+	struct node *macro = define ? table_get(&m->defines, call->name.name) : NULL, *e;
+	struct list params = { 0 };
+
+	if (!define || macro)
+		return macro;
+	e = define_body(m, call, define);
+	macro = node_of(m, N_MACRO, call->at);
+	macro->macro.name = call->name.name;
+	for (uint32_t i = 0; i < define->params.n; i++) {
+		struct node *p = node_of(m, N_NAME, call->at);
+
+		p->name.name = define->params.v[i];
+		params = list_add(params, p);
+	}
+	macro->macro.params = params.head;
+	macro->macro.body = node_of(m, N_VALUE, call->at);
+	macro->macro.body->block.value = e ? e : node_of(m, N_NUM, call->at);
+	table_set(&m->s->work, &m->defines, call->name.name, macro);
+	return macro;
+}
+
+static const struct node *macros_of(struct macros *m, const struct node *call, enum origin *origin)
 {
 	const struct node *own = table_get(&m->by_name, call->name.name);
 
-	*foreign = !own;
+	*origin = OWN;
 	if (own || is_builtin(call))
 		return own;
+	*origin = DEFINE;
+	own = define_of(m, call);
+	if (own)
+		return own;
+	*origin = PRELUDE;
 	if (!m->prelude.n)
 		read_prelude(m);
 	return table_get(&m->prelude, call->name.name);
 }
 
 static const struct node *choose(struct macros *m, const struct node *call, const struct node *args,
-				 bool *foreign)
+				 enum origin *origin)
 {
-	const struct node *macro = macros_of(m, call, foreign), *best = NULL;
+	const struct node *macro = macros_of(m, call, origin), *best = NULL;
 
 	for (const struct node *n = macro; n; n = n->next)
 		if (fit(n, args) > (best ? fit(best, args) : 0))
@@ -223,15 +286,15 @@ static void expand_calls(struct node **link, void *ctx)
 	struct node *n = *link;
 	const struct node *args = n->kind == N_CALL ? n->call.args : NULL, *macro;
 	struct expansion x;
-	bool foreign;
+	enum origin origin;
 
 	ast_links(n, expand_calls, m);
 	if (n->kind != N_CALL && n->kind != N_NAME)
 		return;
-	macro = choose(m, n, args, &foreign);
+	macro = choose(m, n, args, &origin);
 	if (!macro || !check_arguments(m, macro, args) || too_deep(m, n) || m->exhausted)
 		return;
-	x = (struct expansion){ m, macro, args, ++m->calls, foreign, n->at };
+	x = (struct expansion){ m, macro, args, ++m->calls, origin, n->at };
 	*link = body_of(&x, n->at);
 	m->nested++;
 	ast_links(*link, expand_calls, m);

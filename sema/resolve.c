@@ -88,9 +88,14 @@ static bool resolve_define(struct names *c, struct node *n)
 	struct ctypes *t = &c->s->ctypes;
 	struct node *next = n->next, *e;
 	struct str text, name = n->name.name;
+	const char *error;
 
 	if (!cpp_macro(c->s, name, &text))
 		return false;
+	if (!cpp_expand(c->s, &text, &error)) {
+		diag_error(&c->s->diag, n->at, "define-call", "in '%.*s': %s", STR_ARG(name), error);
+		return true;
+	}
 	if (t->nested == EXPANSIONS_NESTED || ++t->expansions > EXPANSIONS_MAX) {
 		if (t->expansions <= EXPANSIONS_MAX + 1)
 			diag_error(&c->s->diag, n->at, "define-nesting",
