@@ -124,6 +124,7 @@ SRC = \
 	runtime/list.c \
 	runtime/list_types.c \
 	runtime/load.c \
+	runtime/lru.c \
 	runtime/loop.c \
 	runtime/maps.c \
 	runtime/options.c \

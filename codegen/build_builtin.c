@@ -458,5 +458,6 @@ ref build_len(struct build *b, struct node *n, struct place to)
 	(void)to;
 	if (of->kind != N_MAP || of->map.key)
 		return build_stack_length(b, of);
-	return ledger_read(b, LEDGER_MAP_LEN, of->map.map);
+	/* The kernel doesn't tell which elements made room for others. */
+	return of->map.map->lru ? build_elements(b, of->map.map) : ledger_read(b, LEDGER_MAP_LEN, of->map.map);
 }

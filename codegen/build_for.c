@@ -231,3 +231,22 @@ void build_for(struct build *b, struct node *n)
 	if (c.leaves)
 		leave_if_left(b, args[2]);
 }
+
+/* ---- counting --------------------------------------------------------------------------- */
+
+ref build_elements(struct build *b, const struct map *m)
+{
+	struct fn *program = b->fn->program, *turn;
+	ref args[4] = { build_map_fd(b, m), 0, ir_const(b->fn, 0), ir_const(b->fn, 0) };
+
+	if (!b->fn->current)
+		return 0;
+	turn = ir_new(&b->s->work, arena_printf(&b->s->work, "%.8s_len%u", program->name,
+						program->callbacks.n));
+	turn->program = program;
+	turn->at = b->fn->at;
+	ir_return(turn, ir_const(turn, 0));
+	*vec_push(turn->arena, &program->callbacks) = turn;
+	args[1] = ir_append(b->fn, OP_FUNC, 0, 0, program->callbacks.n - 1, 8);
+	return ir_append(b->fn, OP_EXT, ir_call(b->fn, BPF_FUNC_for_each_map_elem, 4, args), 0, 0, 4);
+}

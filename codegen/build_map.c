@@ -297,6 +297,26 @@ static void assign_in_place(struct build *b, const struct map *m, ref key, ref v
 	ir_enter(f, end);
 }
 
+/* The value at a place. In an lruhash the kernel makes room before it looks whether the element is there,
+ * at the cost of another one: so this looks first. */
+static void assign_whole(struct build *b, const struct map *m, ref key, struct place whole)
+{
+	struct fork k;
+	ref element;
+
+	if (!m->lru) {
+		put(b, m, key, place_address(b, whole));
+		return;
+	}
+	element = lookup(b, m, key);
+	k = fork_if(b, element);
+	build_copy(b, (struct place){ element, 0, m->val }, whole);
+	fork_else(b, &k, 0);
+	put(b, m, key, place_address(b, whole));
+	fork_join(b, &k, 0);
+	ir_clobber(b->fn);
+}
+
 static void assign_scalar(struct build *b, const struct map *m, struct node *key, ref value)
 {
 	struct place p;
@@ -310,7 +330,7 @@ static void assign_scalar(struct build *b, const struct map *m, struct node *key
 		return;
 	}
 	at = build_key(b, m, key);
-	if (!m->shrinks) {
+	if (!m->shrinks || m->lru) {
 		assign_in_place(b, m, at, value);
 		return;
 	}
@@ -335,7 +355,7 @@ void build_map_assign(struct build *b, struct node *n, struct node *value)
 		from = build_memory(b, value);
 		build_copy(b, whole, from);
 	}
-	put(b, m, build_key(b, m, n->map.key), place_address(b, whole));
+	assign_whole(b, m, build_key(b, m, n->map.key), whole);
 }
 
 /* += and -= (and so ++ and --) are atomic: no count is lost between CPUs. */

@@ -105,6 +105,8 @@ void function_end(struct build *, uint32_t start);
 enum leave { LEAVE_CONTINUE, LEAVE_BREAK, LEAVE_PROBE };
 
 void build_for(struct build *, struct node *);
+/* How many elements a map has, as the kernel finds when it goes over them. */
+ref build_elements(struct build *, const struct map *);
 /* Ends this turn of the loop (from its body). */
 void leave_callback(struct build *, enum leave);
 

@@ -67,8 +67,14 @@ static bool fill_map(struct loaded *l, const struct map *m, int fd)
 }
 
 /* Where all memory must be there at once, the map of stacks is smaller. */
-static uint32_t map_entries(const struct image_map *m, uint32_t index, uint32_t flags)
+static uint32_t map_entries(const struct loaded *l, const struct image_map *m, uint32_t index, uint32_t flags)
 {
+	uint32_t ncpus = l->session->ncpus;
+
+	if (m->type == BPF_MAP_TYPE_LRU_HASH)
+		return lru_entries(m->max_entries, m->key_size + m->value_size, ncpus);
+	if (m->type == BPF_MAP_TYPE_LRU_PERCPU_HASH)
+		return lru_entries(m->max_entries, m->key_size + (uint64_t)m->value_size * ncpus, ncpus);
 	return index == IMAGE_STACKS && !(flags & BPF_F_NO_PREALLOC) ? m->max_entries / 8 : m->max_entries;
 }
 
@@ -127,7 +133,7 @@ static bool create_map(struct loaded *l, uint32_t index)
 	const struct image_map *m = &l->session->image->maps.v[index];
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = map_flags(l, m));
 	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size,
-				map_entries(m, index, opts.map_flags), &opts);
+				map_entries(l, m, index, opts.map_flags), &opts);
 
 	if (fd < 0 && errno == E2BIG && m->key_size > KEY_MAX_OLD) {
 		fprintf(stderr, "xbt: error: the keys of @%s have %u bytes, and this kernel takes %d\n",

@@ -33,6 +33,9 @@ void unload(struct loaded *);
 /* Firings that the kernel did not run our programs for, as far as it counts them. */
 void report_missed(const struct loaded *, FILE *err);
 
+/* lru.c: how many entries an lruhash must have to hold so many elements of so many bytes. */
+uint32_t lru_entries(uint32_t declared, uint64_t bytes, uint32_t ncpus);
+
 /* ---- attach.c: onto the probes ---------------------------------------------------------- */
 
 /* Attaches everything but BEGIN and END. False: a probe has nothing attached. */

@@ -347,6 +347,16 @@ static void check_length(struct checker *c, struct node *n)
 		FAIL(c, length, "negative", "%s() needs a positive length", n->call.fn->name);
 }
 
+/* bpf_for_each_map_elem() */
+static void check_len_kernel(struct checker *c, const struct node *arg)
+{
+	struct features f;
+
+	features_read(&c->s->work, &f);
+	if (arg->map.map->lru && f.release < (5 << 16 | 13 << 8))
+		FAIL(c, arg, "len-kernel", "len() of an lruhash needs Linux 5.13; this is %s", f.release_text);
+}
+
 /* len(@m), or of a stack */
 static void check_len(struct checker *c, struct node *n)
 {
@@ -355,8 +365,10 @@ static void check_len(struct checker *c, struct node *n)
 
 	if (map && !arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
 		FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
-	else if (map)
+	else if (map && !arg->map.map->val && !arg->map.map->agg)
 		check_undefined_map(c, arg);
+	else if (map)
+		check_len_kernel(c, arg);
 	else if (!poisoned(arg) && arg->type->kind != T_STACK)
 		FAIL(c, arg, "len", "len() counts the elements of a map or the frames of a stack, not %s",
 		     text_of(c, arg->type));

@@ -26,7 +26,7 @@ static void note_shrinking(struct node *n, void *ctx)
 		if (n->call.fn->id == B_delete || n->call.fn->id == B_clear)
 			n->call.args->map.map->shrinks = true;
 		if (n->call.fn->id == B_len && n->call.args->kind == N_MAP && !n->call.args->map.key)
-			n->call.args->map.map->counted = true;
+			n->call.args->map.map->counted = !n->call.args->map.map->lru;
 	}
 	ast_children(n, note_shrinking, ctx);
 }

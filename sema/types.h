@@ -226,7 +226,7 @@ struct map {
 	bool read_back; /* the script reads the aggregation's values */
 	bool key_cut; /* its keys are shorter than the script has them: fit.c */
 	bool soft, key_soft; /* only literals were assigned, or used as keys: infer's */
-	bool counted; /* len(): its elements are counted in the ledger */
+	bool counted; /* len(): its elements are counted in the ledger (of an lruhash, when asked) */
 	enum storage storage;
 	VEC(struct map_init) init; /* constant assignments that BEGIN starts with */
 	struct span at; /* first use, for messages */
