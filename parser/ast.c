@@ -386,7 +386,7 @@ struct node *ast_choice(struct parser *p, struct span at, struct node *test, str
 			struct node *els)
 {
 	if (!els) {
-		diag_error(p->diag, at, "block-value", "an 'if' that is a value needs an 'else'");
+		diag_error(p->diag, at, "block-value", "an 'if' that is a value needs an 'else' that is one");
 		return ast_num(p, at, 0);
 	}
 	return ast_cond(p, at, test, ast_block_value(p, at, then), ast_block_value(p, at, els));

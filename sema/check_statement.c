@@ -99,16 +99,34 @@ static void check_assign(struct checker *c, struct node *n)
 		check_assign_types(c, n);
 }
 
+/* Does something in it happen, whatever becomes of its value? */
+static void find_action(struct node *n, void *ctx)
+{
+	bool call = n->kind == N_CALL && n->type && n->type->kind == T_VOID;
+
+	if (call || n->kind == N_STEP || n->kind == N_ASSIGN)
+		*(bool *)ctx = true;
+	ast_children(n, find_action, ctx);
+}
+
+static bool acts(struct node *e)
+{
+	bool found = e->kind == N_CALL || e->kind == N_COND || e->kind == N_VALUE;
+
+	find_action(e, &found);
+	return found;
+}
+
 static void check_expr_statement(struct checker *c, struct node *n)
 {
 	struct node *e = n->un.e;
+	uint32_t errors = c->s->diag.nerror;
 
 	check_node(e, c);
 	if (aggregation_of(e))
 		FAIL(c, e, "aggregation-place", "%s() can only be assigned to a map: @x = %s(...)",
 		     e->call.fn->name, e->call.fn->name);
-	else if (e->kind != N_CALL && e->kind != N_STEP && e->kind != N_COND && e->kind != N_VALUE &&
-		 !poisoned(e))
+	else if (!poisoned(e) && c->s->diag.nerror == errors && !acts(e))
 		diag_warn(&c->s->diag, e->at, "no-effect", "this statement has no effect");
 }
 
