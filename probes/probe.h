@@ -233,8 +233,6 @@ typedef void user_visit(struct script *, struct attach_point *, const struct use
 			const char **why);
 /* Visits the files that part 0 names. */
 void user_files(struct script *, struct attach_point *, user_visit *, const char **why);
-/* The file of -p's process; empty: there is no such process. */
-struct str user_program(struct script *);
 /* Attaches to the offset target->number of the file target->group. */
 int user_attach(int prog_fd, const struct prog *, const struct target *, bool returns, struct links *);
 

@@ -72,7 +72,8 @@ static bool parse_offset(struct script *s, struct attach_point *ap)
 	return true;
 }
 
-struct str user_program(struct script *s)
+/* The file of -p's process; empty: there is no such process. */
+static struct str user_program(struct script *s)
 {
 	char path[4096];
 	ssize_t n = readlink(arena_printf(&s->work, "/proc/%d/exe", s->pid), path, sizeof path);

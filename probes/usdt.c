@@ -26,7 +26,7 @@ static bool parse_usdt(struct script *s, struct attach_point *ap)
 	if (ap->nparts == 1 && s->pid > 0) {
 		ap->part[2] = ap->part[0];
 		ap->part[1] = (struct str){ "", 0 };
-		ap->part[0] = STR("*"); /* the program, or a library of its */
+		ap->part[0] = STR("");
 	} else if (ap->nparts == 2) {
 		ap->part[2] = ap->part[1];
 		ap->part[1] = (struct str){ "", 0 };
@@ -35,7 +35,7 @@ static bool parse_usdt(struct script *s, struct attach_point *ap)
 	}
 	ap->nparts = 3;
 	if (!ap->part[0].len && s->pid > 0)
-		ap->part[0] = user_program(s);
+		ap->part[0] = STR("*"); /* the program, or a library of its */
 	if (!ap->part[0].len || !ap->part[2].len)
 		return attach_malformed(s, ap);
 	return true;
@@ -131,6 +131,9 @@ static void expand_usdt(struct script *s, struct attach_point *ap, const char **
 {
 	(void)hint;
 	user_files(s, ap, find_in_file, why);
+	if (!ap->targets.n && str_is(ap->part[0], "*"))
+		*why = s->pid > 0 ? "the process runs no program and has no library with such a USDT probe"
+				  : "no process runs a program or has a library with such a USDT probe";
 }
 
 /* ---- compiling: arguments --------------------------------------------------------------- */
