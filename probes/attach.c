@@ -117,7 +117,18 @@ void attach_near_function(struct script *s, const struct attach_point *ap, struc
 				     STR_ARG(near.best));
 }
 
-bool attach_is_dangerous(const char *function)
+const char attach_too_dangerous[] = "what matches can stop the machine when probed; name it, if that is what "
+				    "you want";
+
+static bool begins_with_one(const char *function, const char *const *prefixes)
+{
+	for (; *prefixes; prefixes++)
+		if (!strncmp(function, *prefixes, strlen(*prefixes)))
+			return true;
+	return false;
+}
+
+bool attach_is_dangerous(const struct probe_kind *kind, const char *function)
 {
 	static const char *const names[] = {
 		"__rcu_read_lock", "__rcu_read_unlock", "lock_acquire", "lock_release",
@@ -125,15 +136,16 @@ bool attach_is_dangerous(const char *function)
 		"rcu_read_unlock_strict",
 	};
 	static const char *const prefixes[] = { "__bpf_prog_", "bpf_trampoline_", "fprobe_", "ftrace_",
-						"kprobe_" };
+						"kprobe_", NULL };
+	/* A kretprobe takes such locks itself: probed at its return one of them stopped Linux 6.1. */
+	static const char *const locks[] = { "_raw_spin_", "_raw_read_", "_raw_write_", "queued_spin_",
+					     "native_queued_spin_", NULL };
 
 	for (size_t i = 0; i < LEN(names); i++)
 		if (!strcmp(function, names[i]))
 			return true;
-	for (size_t i = 0; i < LEN(prefixes); i++)
-		if (!strncmp(function, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
+	return begins_with_one(function, prefixes) ||
+	       (kind->provides & HAS_RETVAL && begins_with_one(function, locks));
 }
 
 /* ---- attaching -------------------------------------------------------------------------- */

@@ -50,6 +50,7 @@ struct expansion {
 	struct script *s;
 	struct attach_point *ap;
 	struct table known; /* the kernel's own functions that match */
+	bool left_out;      /* something that matches would be dangerous */
 	bool copied;        /* kallsyms has the function under other names only */
 };
 
@@ -73,8 +74,10 @@ static void add_function(void *ctx, const char *function, const char *module)
 
 	if (wanted.len && !glob_match(wanted, *module ? str_of(module) : STR("vmlinux")))
 		return;
-	if (glob_has(x->ap->part[1]) && attach_is_dangerous(function))
+	if (glob_has(x->ap->part[1]) && attach_is_dangerous(x->ap->kind, function)) {
+		x->left_out = true;
 		return;
+	}
 	if (!*module && x->known.n ? !table_get(&x->known, str_of(function))
 				   : !ctype_function(x->s, str_of(function), &retval))
 		return;
@@ -119,6 +122,8 @@ static void expand_fentry(struct script *s, struct attach_point *ap, const char 
 		ctype_each_function(s, note_known, &x);
 		if (!tracefs_functions(&s->arena, script_ksyms(s), ap->part[1], add_function, &x))
 			*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
+		else if (!ap->targets.n && x.left_out)
+			*why = attach_too_dangerous;
 		return;
 	}
 	if (str_is(module, "vmlinux"))

@@ -256,6 +256,7 @@ static void add_address(struct script *s, struct attach_point *ap)
 struct expansion {
 	struct script *s;
 	struct attach_point *ap;
+	bool left_out; /* something that matches would be dangerous */
 };
 
 /* A name that several modules have is one target if no module was asked for: the first. */
@@ -265,9 +266,13 @@ static void add_match(void *ctx, const char *function, const char *module)
 	struct attach_point *ap = x->ap;
 	const struct target *last = ap->targets.n ? &ap->targets.v[ap->targets.n - 1] : NULL;
 
-	if (!module_matches(ap->part[0], str_of(module)) || attach_is_dangerous(function) ||
+	if (!module_matches(ap->part[0], str_of(module)) ||
 	    (last && !ap->part[0].len && !strcmp(last->name, function)))
 		return;
+	if (attach_is_dangerous(ap->kind, function)) {
+		x->left_out = true;
+		return;
+	}
 	add_function(x->s, ap, str_of(function), str_of(module));
 }
 
@@ -277,7 +282,7 @@ static bool add_known(void *ctx, uint32_t id, struct str name)
 	struct expansion *x = ctx;
 
 	(void)id;
-	if (glob_match(x->ap->part[1], name) && !attach_is_dangerous(str_dup(&x->s->work, name)))
+	if (glob_match(x->ap->part[1], name) && !attach_is_dangerous(x->ap->kind, str_dup(&x->s->work, name)))
 		add_function(x->s, x->ap, name, STR(""));
 	return true;
 }
@@ -303,7 +308,7 @@ static bool fill_address(void *ctx, const struct ksym *sym)
 static void expand_kprobe(struct script *s, struct attach_point *ap, const char **why,
 			  const char **hint)
 {
-	struct expansion x = { s, ap };
+	struct expansion x = { .s = s, .ap = ap };
 
 	if (is_address(ap->part[1])) {
 		add_address(s, ap);
@@ -317,6 +322,8 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 		return;
 	if (!tracefs_functions(&s->work, script_ksyms(s), ap->part[1], add_match, &x))
 		*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
+	if (!ap->targets.n && x.left_out)
+		*why = attach_too_dangerous;
 	/* By address they can be probed all at once, whatever other symbols have their names. */
 	if (ap->targets.n > 1 || (ap->targets.n && ap->kind->provides & HAS_RETVAL))
 		ksyms_each(script_ksyms(s), fill_address, ap);

@@ -147,7 +147,8 @@ struct target *attach_target(struct script *, struct attach_point *, const char 
 	PRINTF(3, 4);
 /* What the kernel itself needs to run a probe, or with every step. Probed one by one they may be looked
  * at; a wildcard that happens to match them would bring the machine to a halt. */
-bool attach_is_dangerous(const char *function);
+bool attach_is_dangerous(const struct probe_kind *, const char *function);
+extern const char attach_too_dangerous[]; /* why nothing is left then */
 /* Does a listing want this name? An empty pattern wants all. */
 bool attach_listed(struct str pattern, const char *name);
 
