@@ -41,7 +41,7 @@ static ref args_address(struct build *b, const struct node *n)
 	const struct field *f = args_field_of(b, n);
 
 	if (b->ap->kind->type == BPF_PROG_TYPE_KPROBE)
-		return build_argument_address(b, (uint32_t)f->offset / 8);
+		return build_argument_address(b, (uint32_t)f->offset / 8, f->type->size);
 	return f->data_loc || f->rel_loc ? dynamic_address(b, f)
 					 : build_add(b, b->ctx, ir_const(b->fn, f->offset));
 }

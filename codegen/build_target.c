@@ -44,12 +44,23 @@ ref build_failed(struct build *b, const char *fmt, ...)
 	return ir_const(b->fn, 0);
 }
 
-ref build_argument_address(struct build *b, uint32_t n)
+/* Two registers, in memory: they don't lie together in the context. */
+static ref two_words(struct build *b, uint32_t n)
+{
+	const struct type *words = type_array(&b->s->types, &type_uint64, 2, SPACE_NONE);
+	struct place copy = build_temp(b, words);
+
+	for (uint32_t i = 0; i < 2; i++)
+		ir_store(b->fn, copy.base, copy.off + 8 * i, build_ctx_load(b, arch_host()->arg[n + i], 8, false), 8);
+	return place_address(b, copy);
+}
+
+ref build_argument_address(struct build *b, uint32_t n, uint32_t size)
 {
 	const struct arch *arch = arch_host();
 
 	if (n < arch->nargs)
-		return build_add(b, b->ctx, build_const(b, arch->arg[n]));
+		return size > 8 ? two_words(b, n) : build_add(b, b->ctx, build_const(b, arch->arg[n]));
 	return build_add(b, build_ctx_load(b, arch->sp, 8, false),
 			 build_const(b, arch->stack_args + 8 * (int64_t)(n - arch->nargs)));
 }
@@ -60,7 +71,7 @@ ref build_argument(struct build *b, uint32_t n, bool user)
 
 	if (n < arch->nargs)
 		return build_ctx_load(b, arch->arg[n], 8, false);
-	return build_read_scalar(b, build_argument_address(b, n), user ? SPACE_USER : SPACE_KERNEL,
+	return build_read_scalar(b, build_argument_address(b, n, 8), user ? SPACE_USER : SPACE_KERNEL,
 				 &type_uint64);
 }
 

@@ -134,8 +134,8 @@ ref build_operator(struct build *, struct node *at, enum operator, ref l, ref r,
 ref build_comparison(struct build *, struct node *);
 /* Reads memory of the traced system at an address: a scalar of that type. */
 ref build_read_scalar(struct build *, ref address, enum space, const struct type *);
-/* Where argument n of a probed function is: in the context, or on the stack. */
-ref build_argument_address(struct build *, uint32_t n);
+/* Where an argument of so many bytes that begins with word n is: in the context, on the stack, or copied. */
+ref build_argument_address(struct build *, uint32_t n, uint32_t size);
 /* How many bytes C has a scalar in. */
 uint8_t scalar_width(const struct type *);
 /* Writes `size` bytes read at an address to a place; zeros if the address can't be read. The helper's

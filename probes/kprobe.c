@@ -331,17 +331,16 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 
 /* ---- compiling: arguments --------------------------------------------------------------- */
 
-/* Where the ABI of x86-64 has the next argument, as the number of a word: registers first, then the stack.
- * A struct of two words takes two registers, or none if there are not as many; a larger one none. False:
- * its words do not lie together. */
-static bool place_argument(const struct type *t, uint32_t used[2], uint32_t *word)
+/* Where the ABI of x86-64 has the next argument, as the number of its first word: registers, then the
+ * stack. A struct of two words takes two registers, or none if there are not as many; a larger one none. */
+static uint32_t place_argument(const struct type *t, uint32_t used[2])
 {
 	uint32_t words = (t->size + 7) / 8, registers = arch_host()->nargs;
 	bool in_registers = words <= 2 && used[0] + words <= registers;
+	uint32_t word = in_registers ? used[0] : registers + used[1];
 
-	*word = in_registers ? used[0] : registers + used[1];
 	used[!in_registers] += words;
-	return !in_registers || words == 1;
+	return word;
 }
 
 static bool is_placed(const struct type *t)
@@ -356,7 +355,7 @@ static const struct type *args_kprobe(struct script *s, struct target *t)
 {
 	const struct type *all, *retval;
 	struct field *fields;
-	uint32_t n = 0, used[2] = { 0, 0 }, word;
+	uint32_t n = 0, used[2] = { 0, 0 };
 
 	if (t->args || strchr(t->name, '.'))
 		return t->args;
@@ -364,13 +363,9 @@ static const struct type *args_kprobe(struct script *s, struct target *t)
 	if (!all)
 		return NULL;
 	fields = arena_alloc(&s->arena, (all->nfields + 1) * sizeof *fields);
-	for (uint32_t i = 0; i < all->nfields && is_placed(all->fields[i].type); i++) {
-		if (!place_argument(all->fields[i].type, used, &word)) {
-			t->unknown = "a struct in two registers has no name: arg0, arg1, ... are the words";
-			continue;
-		}
-		fields[n] = all->fields[i];
-		fields[n++].offset = word * 8;
+	for (; n < all->nfields && is_placed(all->fields[n].type); n++) {
+		fields[n] = all->fields[n];
+		fields[n].offset = place_argument(all->fields[n].type, used) * 8;
 	}
 	t->args = type_struct(&s->types, all->name, fields, n, (arch_host()->nargs + used[1]) * 8);
 	return t->args;

@@ -43,7 +43,7 @@ test_typed() {
 # Arguments by name: behind a struct in two registers, in a struct, and on the stack; the same function for
 # kprobe and kretprobe, also where it begins with a landing pad.
 test_arguments() {
-	start -e 'kprobe:tcp_setsockopt / comm == "perl" && args.level == 6 && args.optname == 1 && args.optlen == 4 / { @s = count(); }
+	start -e 'kprobe:tcp_setsockopt / comm == "perl" && args.level == 6 && args.optname == 1 && args.optlen == 4 / { @s = count(); @o[args.optval.user == arg3 && args.optval.user != 0 && !args.optval.is_kernel] = count(); }
 		kprobe:from_kuid_munged / comm == "perl" && args.kuid.val == 4321 / { @u = count(); }
 		kprobe:do_mmap / comm == "perl" && args.pgoff == 0x700000 && args.populate != 0 && args.uf != 0 && args.len == 8192 / { @m = count(); }
 		kprobe:vfs_write / comm == "perl" && args.count == 7 / { @at[tid, func] = 1; }
@@ -52,6 +52,7 @@ test_arguments() {
 		syscall(9, 0, 8192, 1, 2, fileno(F), 0x700000000) for 1..30; $b = "1234567"; syscall(1, fileno(N), $b, 7) for 1..60; $< = $> = 4321; syscall(102) for 1..40;'
 	stop
 	equal "args behind a struct of two words" "$(value '@s')" 50
+	equal "args in a struct of two words" "$(value '@o[true]')" 50
 	users=$(value '@u') # the calls that change the user ask, too
 	[ "$users" -ge 40 ] && [ "$users" -lt 45 ] && ok "args in a struct" || bad "args in a struct" "$users, not 40"
 	equal "args on the stack" "$(value '@m')" 30
