@@ -49,6 +49,7 @@ int list_probes(const char *pattern, bool verbose, const char *btf)
 {
 	struct arena arena = { NULL };
 	struct str kind, rest;
+	const char *why = NULL;
 	uint32_t n = 0;
 	bool types = pattern && list_types(&arena, btf, pattern, verbose, &n);
 
@@ -56,10 +57,14 @@ int list_probes(const char *pattern, bool verbose, const char *btf)
 	for (uint32_t i = 0; !types && i < probe_kind_count; i++)
 		if (kind_wanted(probe_kinds[i], kind))
 			n += probe_kinds[i]->list(probe_kinds[i], &arena, rest, verbose, stdout);
-	arena_free(&arena);
-	if (!n)
+	if (!n) {
 		fprintf(stderr, "xbt: error: no %s matches '%s'\n", types ? "type" : "probe",
 			pattern ? pattern : "*");
+		tracefs_root(&arena, &why);
+		if (why && !types)
+			fprintf(stderr, "  hint: %s\n", why);
+	}
+	arena_free(&arena);
 	return !n || n == UINT32_MAX;
 }
 
