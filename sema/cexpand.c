@@ -50,7 +50,7 @@ static void put(struct expander *x, struct writer *w, struct str t)
 
 static struct str written(const struct writer *w)
 {
-	return (struct str){ w->text.v, w->text.n };
+	return w->text.n ? (struct str){ w->text.v, w->text.n } : STR("");
 }
 
 static bool in_word(char c)
@@ -69,9 +69,8 @@ static uint32_t blanks(struct str t, uint32_t at)
 
 static struct str trimmed(struct str t)
 {
-	uint32_t n = blanks(t, 0);
-
-	t = (struct str){ t.s + n, t.len - n };
+	while (t.len && isspace((unsigned char)*t.s))
+		t.s++, t.len--;
 	while (t.len && isspace((unsigned char)t.s[t.len - 1]))
 		t.len--;
 	return t;
@@ -214,7 +213,8 @@ static struct str substitute(struct expander *x, const struct cmacro *m, const s
 
 		p = piece(t, at);
 		if (joins_at(t, at)) {
-			w.text.n = trimmed((struct str){ w.text.v, w.text.n }).len;
+			while (w.text.n && isspace((unsigned char)w.text.v[w.text.n - 1]))
+				w.text.n--;
 			p.len = blanks(t, at) + 2;
 			p.len += blanks(t, at + p.len);
 			joined = true;
