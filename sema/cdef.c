@@ -77,6 +77,8 @@ static const struct type *nested_declarator(struct creader *c, const struct type
 	*c = inside;
 	cread_next(c);
 	t = declarator(c, t, name, depth + 1);
+	if (!c->failed && !cread_is(c, ")"))
+		cread_fail(c, "expected ')'");
 	if (c->failed)
 		return NULL;
 	*c = behind;
