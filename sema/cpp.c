@@ -252,6 +252,14 @@ void cpp_end(struct script *s, struct cpp *p)
 
 /* ---- #define ---------------------------------------------------------------------------- */
 
+static bool has_param(const struct cmacro *m, struct str name)
+{
+	for (uint32_t i = 0; i < m->params.n; i++)
+		if (str_eq(m->params.v[i], name))
+			return true;
+	return false;
+}
+
 /* The parameters and the text that follows them: "a, b) a + b". False: reported. */
 static bool read_params(const struct line *l, struct cmacro *m)
 {
@@ -264,7 +272,7 @@ static bool read_params(const struct line *l, struct cmacro *m)
 		m->variadic = str_starts(t, "...");
 		if (m->variadic)
 			t = trim((struct str){ t.s + 3, t.len - 3 });
-		if (name.len ? isdigit((unsigned char)*name.s) : !m->variadic)
+		if (name.len ? isdigit((unsigned char)*name.s) || has_param(m, name) : !m->variadic)
 			break;
 		*vec_push(&l->s->work, &m->params) = name.len ? name : STR("__VA_ARGS__");
 		more = !m->variadic && t.len && *t.s == ',';
@@ -272,7 +280,7 @@ static bool read_params(const struct line *l, struct cmacro *m)
 			t = trim((struct str){ t.s + 1, t.len - 1 });
 	}
 	if (more || !t.len || *t.s != ')') {
-		fail(l, "expected a list of parameters: (a, b)");
+		fail(l, "expected parameters, each with a name of its own: (a, b)");
 		return false;
 	}
 	m->text = trim((struct str){ t.s + 1, t.len - 1 });

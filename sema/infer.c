@@ -215,8 +215,11 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 		return function_type(in);
 	if (fn->id == B_retval)
 		return retval_type(in);
-	if (fn->id == B_args || fn->id == B_ctx)
-		return &type_void; /* only its fields have values */
+	/* Only their fields have values. */
+	if (fn->id == B_args)
+		return in->p->provides & HAS_ARGS ? &type_void : &type_error;
+	if (fn->id == B_ctx)
+		return in->p->provides & HAS_CTX ? &type_void : &type_error;
 	if (fn->id == B_curtask)
 		return type_pointer(&in->s->types, ctype_shell(in->s, "task_struct"), SPACE_KERNEL);
 	return named_type(in->s, fn->result);

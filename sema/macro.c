@@ -308,6 +308,17 @@ static bool same_params(const struct node *a, const struct node *b)
 	return !a && !b;
 }
 
+static void check_params(struct macros *m, const struct node *params)
+{
+	for (const struct node *p = params; p; p = p->next)
+		for (const struct node *q = params; q != p; q = q->next)
+			if (str_eq(p->name.name, q->name.name)) {
+				diag_error(&m->s->diag, p->at, "macro-param", "a second parameter '%.*s'",
+					   STR_ARG(p->name.name));
+				break;
+			}
+}
+
 static void add_macro(struct macros *m, struct table *table, const struct node *n)
 {
 	struct node *copy = ast_clone(&m->s->work, n), *first = table_get(table, n->macro.name);
@@ -327,8 +338,10 @@ void macros(struct script *s)
 	struct macros m = { .s = s };
 
 	for (const struct node *n = s->items; n; n = n->next)
-		if (n->kind == N_MACRO)
+		if (n->kind == N_MACRO) {
+			check_params(&m, n->macro.params);
 			add_macro(&m, &m.by_name, n);
+		}
 	for (struct node *n = s->program; n; n = n->next)
 		ast_links(n, expand_calls, &m);
 }
