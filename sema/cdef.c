@@ -19,7 +19,16 @@ struct declared {
 
 struct members {
 	VEC(struct declared) list;
+	struct table names;
 };
+
+/* Each name stands once. */
+static void new_name(struct creader *c, struct table *names, struct str name, const char *what)
+{
+	if (name.len && table_get(names, name))
+		cread_fail(c, "a second %s '%.*s'", what, STR_ARG(name));
+	table_set(&c->s->work, names, name, c->s);
+}
 
 /* ---- declarators ------------------------------------------------------------------------ */
 
@@ -110,6 +119,7 @@ static void declarators(struct creader *c, const struct type *base, struct membe
 		if (d.type && cread_accept(c, ":") && cdecl_constant(c, &d.bits) && d.bits < 0)
 			cread_fail(c, "a bitfield of %lld bits", (long long)d.bits);
 		cdef_attributes(c);
+		new_name(c, &m->names, d.name, "field");
 		if (c->failed)
 			return;
 		*vec_push(&c->s->work, &m->list) = d;
@@ -280,6 +290,7 @@ static const struct type *struct_body(struct creader *c, enum tag tag, struct st
 
 struct enumerators {
 	VEC(struct enumerator) list;
+	struct table names;
 	int64_t least, most;
 };
 
@@ -294,6 +305,7 @@ static void enumerators(struct creader *c, struct enumerators *e)
 			cread_fail(c, "expected the name of a value");
 			return;
 		}
+		new_name(c, &e->names, name, "value");
 		cread_next(c);
 		if (cread_accept(c, "="))
 			cdecl_constant(c, &next);

@@ -311,6 +311,11 @@ static void check_address(struct checker *c, struct node *n)
 		     STR_ARG(e->member.name));
 }
 
+static bool points_to_void(const struct node *n)
+{
+	return n->type && n->type->kind == T_POINTER && n->type->of->kind == T_VOID;
+}
+
 static void check_unary(struct checker *c, struct node *n)
 {
 	check_node(n->un.e, c);
@@ -321,7 +326,7 @@ static void check_unary(struct checker *c, struct node *n)
 	if (!poisoned(n->un.e) && !is_number(n->un.e))
 		FAIL(c, n, "operand", "'%s' needs a number, not %s", operator_text[n->un.op],
 		     n->un.e->type->kind == T_VOID ? "nothing" : text_of(c, n->un.e->type));
-	else if (n->type && n->type->kind == T_VOID)
+	else if (n->un.op == O_DEREF && points_to_void(n->un.e))
 		FAIL(c, n, "operand", "a pointer to void has nothing to read; cast it first");
 }
 
@@ -387,7 +392,7 @@ static void check_index(struct checker *c, struct node *n)
 		   (i < 0 || (base->len && i >= base->len))) {
 		FAIL(c, n, "index", "this %s's elements are 0 to %d",
 		     base->kind == T_ARRAY ? "array" : "string", (int)base->len - 1);
-	} else if (n->type->kind == T_VOID) {
+	} else if (points_to_void(n->bin.l)) {
 		FAIL(c, n, "operand", "a pointer to void has nothing to read; cast it first");
 	}
 }
@@ -408,15 +413,14 @@ static bool can_cast(const struct node *e, const struct type *to)
 static void check_cast(struct checker *c, struct node *n)
 {
 	check_node(n->cast.e, c);
-	if (poisoned(n) || poisoned(n->cast.e))
+	if (poisoned(n->cast.e))
 		return;
-	if (n->type->kind == T_VOID) {
+	if (n->cast.to && n->cast.to->kind == T_VOID && !n->cast.stars)
 		FAIL(c, n, "cast", "nothing can be cast to void");
-	} else if (!c->unreachable && !can_cast(n->cast.e, n->type)) {
+	else if (!poisoned(n) && !c->unreachable && !can_cast(n->cast.e, n->type))
 		FAIL(c, n, "cast", "a value of type %s can't be cast to %s",
 		     n->cast.e->type->kind == T_VOID ? "void" : text_of(c, n->cast.e->type),
 		     text_of(c, n->type));
-	}
 }
 
 static void check_sizeof(struct checker *c, struct node *n)

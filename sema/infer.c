@@ -321,6 +321,12 @@ static const struct type *remote_type(struct inference *in, const struct type *t
 	return t->kind == T_POINTER && t->space == SPACE_NONE ? type_pointer(&in->s->types, t->of, space) : t;
 }
 
+/* What a pointer or array leads to; nothing, if that is void. */
+static const struct type *pointed_type(struct inference *in, const struct node *n, const struct type *t)
+{
+	return t->of->kind == T_VOID ? &type_error : remote_type(in, t->of, remote_space(n));
+}
+
 static const struct type *infer_address(struct inference *in, const struct node *e)
 {
 	if (e->type->kind == T_ERROR)
@@ -337,7 +343,7 @@ static const struct type *infer_unary(struct inference *in, struct node *n)
 	if (!t || t->kind == T_ERROR)
 		return t;
 	if (n->un.op == O_DEREF)
-		return t->kind == T_POINTER ? remote_type(in, t->of, t->space) : &type_uint64;
+		return t->kind == T_POINTER ? pointed_type(in, n, t) : &type_uint64;
 	if (n->un.op == O_ADDRESS)
 		return infer_address(in, n->un.e);
 	if (n->un.op == O_NEG && n->un.e->kind == N_NUM)
@@ -524,8 +530,7 @@ static const struct type *infer_index(struct inference *in, struct node *n)
 		return read_member(&base->fields[i]);
 	if (base->kind == T_STRING)
 		return &type_int8;
-	return base->kind == T_ARRAY || base->kind == T_POINTER
-		       ? remote_type(in, base->of, remote_space(n)) : &type_error;
+	return base->kind == T_ARRAY || base->kind == T_POINTER ? pointed_type(in, n, base) : &type_error;
 }
 
 static const struct type *infer_cast(struct inference *in, struct node *n)
@@ -538,7 +543,7 @@ static const struct type *infer_cast(struct inference *in, struct node *n)
 		return n->cast.of ? NULL : &type_error;
 	for (uint32_t i = 0; i < n->cast.stars; i++)
 		t = type_pointer(&in->s->types, t, SPACE_NONE);
-	return remote_type(in, t, space);
+	return t->kind == T_VOID ? &type_error : remote_type(in, t, space);
 }
 
 static const struct type *infer_sizeof(struct inference *in, struct node *n)
