@@ -367,6 +367,8 @@ struct node *ast_block_value(struct parser *p, struct span at, struct node *list
 {
 	struct node *last = list_last(list), *value = NULL;
 
+	if (p->too_deep)
+		return ast_num(p, at, 0);
 	if (!has_value(list)) {
 		uint32_t e = diag_error(p->diag, at, "block-value", "this block has no value");
 

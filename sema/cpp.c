@@ -171,9 +171,7 @@ static bool holds(const struct line *l)
 		return is_defined(l);
 	if (str_is(l->word, "ifndef"))
 		return !is_defined(l);
-	cread_begin(&c, l->s, l->rest, l->p->offset + (uint32_t)(l->rest.s - l->p->text.s));
-	c.condition = true;
-	c.home = l->p->file ? l->p : NULL;
+	cread_begin_condition(&c, l->s, l->p, l->rest);
 	if (cdecl_constant(&c, &v) && c.token.kind != C_END)
 		cread_fail(&c, "'%.*s' is no part of a condition", STR_ARG(c.token.text));
 	return v != 0;

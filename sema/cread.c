@@ -22,6 +22,17 @@ void cread_begin(struct creader *c, struct script *s, struct str text, uint32_t 
 	cread_next(c);
 }
 
+void cread_begin_condition(struct creader *c, struct script *s, const struct cpp *p, struct str text)
+{
+	uint32_t at = (uint32_t)(text.s - p->text.s);
+
+	*c = (struct creader){
+		.s = s, .n = 1, .offset = p->offset, .home = p->file ? p : NULL, .condition = true
+	};
+	c->input[0] = (struct cinput){ .text = { p->text.s, at + text.len }, .at = at };
+	cread_next(c);
+}
+
 void cread_begin_at(struct creader *c, struct script *s, struct cpp *p, uint32_t at)
 {
 	*c = (struct creader){

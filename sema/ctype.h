@@ -113,6 +113,8 @@ struct creader {
 
 /* Begins to read the text, which stands at that offset of the source. */
 void cread_begin(struct creader *, struct script *, struct str text, uint32_t offset);
+/* The same of a condition, a part of the text that has it. */
+void cread_begin_condition(struct creader *, struct script *, const struct cpp *, struct str text);
 /* The same of a text with directives, from its beginning or from there on; types may be defined in it. */
 void cread_begin_file(struct creader *, struct script *, struct cpp *);
 void cread_begin_at(struct creader *, struct script *, struct cpp *, uint32_t at);
