@@ -161,14 +161,11 @@ static ref build_unary(struct build *b, struct node *n)
 		return build_remote_address(b, n->un.e);
 	v = build_value(b, n->un.e);
 	zero = ir_const(b->fn, 0);
-	switch (n->un.op) {
-	case O_NOT:
+	if (n->un.op == O_NOT)
 		return ir_append(b->fn, OP_EQ, v, zero, 0, 8);
-	case O_BNOT:
-		return ir_append(b->fn, OP_XOR, v, ir_const(b->fn, -1), 0, 8);
-	default:
-		return ir_append(b->fn, OP_SUB, zero, v, 0, 8);
-	}
+	v = n->un.op == O_BNOT ? ir_append(b->fn, OP_XOR, v, ir_const(b->fn, -1), 0, 8)
+			       : ir_append(b->fn, OP_SUB, zero, v, 0, 8);
+	return build_extended(b, v, scalar_width(n->type), n->type->sign);
 }
 
 /* ---- assignments --------------------------------------------------------------------------- */

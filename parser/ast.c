@@ -435,6 +435,15 @@ struct node *ast_let(struct parser *p, struct span at, struct node *var, struct 
 	return finish(p, n);
 }
 
+struct node *ast_let_like(struct parser *p, struct span at, struct node *var, struct node *of,
+			  struct node *value)
+{
+	struct node *n = ast_let(p, at, var, (struct span){ 0, 0 }, value);
+
+	n->let.of = of;
+	return n;
+}
+
 struct node *ast_for(struct parser *p, struct span at, struct node *var, struct node *e,
 		     struct node *end, struct node *body)
 {

@@ -44,7 +44,7 @@ struct node {
 		struct { struct node *e, *of; struct str name; uint32_t stars; const struct type *to; } cast;
 		struct { struct node *test, *body, *var, *end; } loop;             /* FOR: var in test, or test..end */
 		struct { struct node *list, *value; } block;                       /* VALUE: statements, then what it is */
-		struct { struct node *var, *assign; struct str type; struct span at; } let;
+		struct { struct node *of, *var, *assign; struct str type; struct span at; } let;
 		struct { struct str name; struct node *params, *body; } macro;     /* body: BLOCK or VALUE */
 		struct { struct str kind; struct node *map, *size; } decl;
 		struct { struct node *points, *pred, *body; } probe;
@@ -132,6 +132,8 @@ struct node *ast_return(struct parser *, struct span, struct node *);
 struct node *ast_discard(struct parser *, struct span name, struct str, struct node *);
 /* The type, if the variable is declared with one, is the text at its span. */
 struct node *ast_let(struct parser *, struct span, struct node *var, struct span type, struct node *value);
+struct node *ast_let_like(struct parser *, struct span, struct node *var, struct node *of,
+			  struct node *value);
 /* for (var : e), or, with an end, for (var : e..end) */
 struct node *ast_for(struct parser *, struct span, struct node *var, struct node *e, struct node *end,
 		     struct node *body);

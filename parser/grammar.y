@@ -174,6 +174,10 @@ action: target '=' expr                 { $$ = ast_assign(p, @$, $1, O_NONE, fal
 	| LET VAR '=' expr              { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), NOWHERE, $4); }
 	| LET VAR ':' type              { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, NULL); }
 	| LET VAR ':' type '=' expr     { $$ = ast_let(p, @$, ast_var(p, @2, $2.text), $4, $6); }
+	| LET VAR ':' TYPEOF '(' expr ')'
+		{ $$ = ast_let_like(p, @$, ast_var(p, @2, $2.text), $6, NULL); }
+	| LET VAR ':' TYPEOF '(' expr ')' '=' expr
+		{ $$ = ast_let_like(p, @$, ast_var(p, @2, $2.text), $6, $9); }
 	| BREAK                         { $$ = ast_leaf(p, @1, N_BREAK); }
 	| CONTINUE                      { $$ = ast_leaf(p, @1, N_CONTINUE); }
 	| RETURN                        { $$ = ast_return(p, @1, NULL); }

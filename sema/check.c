@@ -384,6 +384,8 @@ static void check_index(struct checker *c, struct node *n)
 	if (base->kind == T_TUPLE) {
 		if (!const_value(c->s, n->bin.r, &i) || i < 0 || i >= base->nfields)
 			FAIL(c, n, "index", "this tuple's members are 0 to %d", (int)base->nfields - 1);
+	} else if (n->bin.l->kind == N_NUM && n->bin.r->at.end == n->at.end) {
+		FAIL(c, n, "index", "numbers have no fractions");
 	} else if (base->kind != T_ARRAY && base->kind != T_POINTER && base->kind != T_STRING) {
 		FAIL(c, n, "index", "a value of type %s has no elements", text_of(c, base));
 	} else if (!type_is_integer(n->bin.r->type)) {
@@ -483,6 +485,8 @@ void check_node(struct node *n, void *ctx)
 		check_literal(c, n);
 		break;
 	case N_PARAM:
+		if (!n->num)
+			FAIL(c, n, "param-zero", "the first parameter is $1");
 		if (n->num > c->s->params_n && !c->s->counts_params)
 			diag_warn(&c->s->diag, n->at, "param-missing",
 				  "$%llu was not given: it is 0 and the empty string",

@@ -153,6 +153,12 @@ static void check_discard(struct checker *c, struct node *n)
 
 static void check_let(struct checker *c, struct node *n)
 {
+	const struct node *of = n->let.of;
+
+	if (of)
+		check_node(n->let.of, c);
+	if (of && of->type && of->type->kind == T_VOID)
+		FAIL(c, of, "typeof", "this has no value, so no type for a variable");
 	if (n->let.assign)
 		check_node(n->let.assign, c);
 	else if (!n->let.var->var.var->type)

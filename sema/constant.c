@@ -271,6 +271,8 @@ bool const_value(const struct script *s, const struct node *n, int64_t *v)
 		if ((n->un.op != O_NEG && n->un.op != O_BNOT) || !const_value(s, n->un.e, &l))
 			return false;
 		*v = n->un.op == O_NEG ? (int64_t)-(uint64_t)l : ~l;
+		if (n->type && n->type->kind == T_INT && n->type->size < 8)
+			*v &= (int64_t)((1ULL << 8 * n->type->size) - 1);
 		return true;
 	case N_BINARY:
 		return const_value(s, n->bin.l, &l) && const_value(s, n->bin.r, &r) &&

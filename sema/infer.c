@@ -120,9 +120,10 @@ static void widen(struct inference *in, const struct type **held, bool *soft,
 	/* A wrong value is told where it stands; poisoned by it, `$t = $t->typo` would silence itself. */
 	if (!value || value->kind == T_VOID || (*held && value->kind == T_ERROR))
 		return;
+	/* Truth values and numbers, mixed, are numbers, as all were before there was bool. */
 	if (!*held || (*soft && !value_soft && type_is_integer(*held) && value->kind == T_INT))
 		joined = value;
-	else if (value_soft && type_is_integer(*held) && !type_is_enum(*held))
+	else if (value_soft && (*held)->kind == T_INT && !type_is_enum(*held) && value->kind == T_INT)
 		joined = *held;
 	else
 		joined = type_join(&in->s->types, *held, value);
@@ -346,8 +347,10 @@ static const struct type *infer_unary(struct inference *in, struct node *n)
 		return t->kind == T_POINTER ? pointed_type(in, n, t) : &type_uint64;
 	if (n->un.op == O_ADDRESS)
 		return infer_address(in, n->un.e);
-	if (n->un.op == O_NEG && n->un.e->kind == N_NUM)
+	if (n->un.op == O_NEG && n->un.e->kind == N_NUM && !type_is_enum(t))
 		return &type_int64;
+	if (t->kind == T_INT && !t->sign && !type_is_enum(t))
+		return type_int(t->size, false);
 	return t->sign || t->kind == T_BOOL ? &type_int64 : &type_uint64;
 }
 
@@ -752,6 +755,17 @@ static void infer_child(struct node *n, void *ctx)
 	infer_node(ctx, n);
 }
 
+static void infer_let(struct inference *in, struct node *n)
+{
+	struct var *v = n->let.var->var.var;
+
+	ast_children(n, infer_child, in);
+	if (n->let.of && v->type != n->let.of->type) {
+		v->type = n->let.of->type;
+		in->changed = true;
+	}
+}
+
 const struct type *infer_node(struct inference *in, struct node *n)
 {
 	switch (n->kind) {
@@ -761,10 +775,12 @@ const struct type *infer_node(struct inference *in, struct node *n)
 	case N_FOR:
 		infer_for(in, n);
 		break;
+	case N_LET:
+		infer_let(in, n);
+		break;
 	case N_EXPR:
 	case N_DISCARD:
 	case N_RETURN:
-	case N_LET:
 	case N_BLOCK:
 	case N_IF:
 	case N_UNROLL:

@@ -404,9 +404,11 @@ static void resolve_let(struct names *c, struct node *n)
 	v = n->let.var->var.var;
 	if (n->let.assign)
 		n->let.assign->bin.l->var.var = v;
+	v->declared = n->let.of || n->let.type.len;
+	if (n->let.of)
+		resolve_node(n->let.of, c);
 	if (!n->let.type.len)
 		return;
-	v->declared = true;
 	v->type = ctype_parse(c->s, n->let.type, n->let.at.beg);
 	if (!v->type)
 		v->type = &type_error;
