@@ -120,6 +120,7 @@ SRC = \
 	runtime/command.c \
 	runtime/event.c \
 	runtime/fold.c \
+	runtime/gfp.c \
 	runtime/hist.c \
 	runtime/list.c \
 	runtime/list_types.c \
@@ -190,7 +191,7 @@ RUN_CASES = tests/cases/run.txt $(DIFF_CASES) tests/cases/json.txt tests/cases/s
 ROOT_CASES = $(RUN_CASES) tests/root/run.txt tests/root/probes.txt
 EVAL = tests/cases/eval.txt
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/hist.o runtime/agg.o \
+PRINT_OBJ = $(addprefix $(B)/,runtime/session.o runtime/value.o runtime/gfp.o runtime/hist.o runtime/agg.o \
 	runtime/maps.o runtime/sideband.o runtime/stack.o runtime/tseries.o target/section.o target/symtab.o target/usyms.o runtime/command.o runtime/event.o runtime/fold.o runtime/out_flame.o runtime/out_json.o runtime/out_text.o sema/type.o sema/format.o target/glob.o target/names.o \
 	target/path.o core/arena.o \
 	core/str.o core/table.o core/source.o)

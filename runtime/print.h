@@ -87,6 +87,11 @@ void fold_text(struct session *, const char *type, struct str);
 void fold_line(struct session *, const char *type, struct str);
 void fold_print(struct session *, const struct type *, const uint8_t *slot);
 
+/* ---- gfp.c ------------------------------------------------------------------------------ */
+
+/* The flags of an allocation, by name. */
+void gfp_text(struct buffer *, uint64_t flags);
+
 /* ---- hist.c ----------------------------------------------------------------------------- */
 
 /* The rows of a log2 or linear histogram, from the first to the last that is not empty. */

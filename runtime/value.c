@@ -571,7 +571,9 @@ static void print_text(struct print *p, const struct conversion *c, const struct
 	size_t from = p->b->n;
 	struct str bytes;
 
-	if (c->conv == 'r' && (t->kind == T_BUFFER || t->kind == T_STRING || t->kind == T_ARRAY)) {
+	if (c->variant == 'g') {
+		gfp_text(p->b, load_u64(slot));
+	} else if (c->conv == 'r' && (t->kind == T_BUFFER || t->kind == T_STRING || t->kind == T_ARRAY)) {
 		bytes = raw_bytes(t, slot);
 		bytes_text(p->b, (const uint8_t *)bytes.s, bytes.len, c->variant);
 	} else {

@@ -103,13 +103,13 @@ static const char *message_of(struct checker *c, struct node *fmt, const struct 
 		out = arena_printf(&c->s->work, "%s%.*s", out, (int)(v.beg - done), text.s + done);
 		if (v.conv == '%')
 			out = arena_printf(&c->s->work, "%s%%", out);
-		else if (arg && literal_text(c->s, arg, &value))
+		else if (v.conv && arg && literal_text(c->s, arg, &value))
 			out = arena_printf(&c->s->work, "%s%.*s", out, STR_ARG(value));
-		else if (arg && const_value(c->s, arg, &number))
+		else if (v.conv && arg && const_value(c->s, arg, &number))
 			out = arena_printf(&c->s->work, "%s%lld", out, (long long)number);
 		else
 			out = arena_printf(&c->s->work, "%s%.*s", out, (int)(v.end - v.beg), text.s + v.beg);
-		arg = v.conv != '%' && arg ? arg->next : arg;
+		arg = v.conv && v.conv != '%' && arg ? arg->next : arg;
 	}
 	return arena_printf(&c->s->work, "%s%.*s", out, (int)(text.len - done), text.s + done);
 }
@@ -160,7 +160,7 @@ static void check_debugf(struct checker *c, struct node *n)
 	check_printf(c, n);
 	literal_text(c->s, n->call.args, &fmt);
 	while (format_next(fmt, &pos, &v))
-		if (v.conv != '%' && (!strchr("diuxps", v.conv) || v.width > 0 || v.star_width ||
+		if (v.conv != '%' && (!v.conv || !strchr("diuxps", v.conv) || v.width > 0 || v.star_width ||
 				      (v.length != 4 && v.length != 8)))
 			FAIL(c, n->call.args, "debugf", "the kernel doesn't print '%.*s'",
 			     (int)(v.end - v.beg), fmt.s + v.beg);
@@ -343,8 +343,8 @@ static void check_length(struct checker *c, struct node *n)
 		return;
 	if (compares && v < 0)
 		FAIL(c, length, "negative", "strncmp() can't compare a negative number of bytes");
-	else if (!compares && v <= 0)
-		FAIL(c, length, "negative", "%s() needs a positive length", n->call.fn->name);
+	else if (!compares && v < 0)
+		FAIL(c, length, "negative", "%s() can't have a negative length", n->call.fn->name);
 }
 
 /* bpf_for_each_map_elem() */

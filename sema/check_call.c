@@ -5,6 +5,7 @@
  */
 #include "sema/check.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* ---- printf ----------------------------------------------------------------------------- */
@@ -15,6 +16,8 @@ static bool conversion_takes(const struct conversion *v, const struct type *t)
 	case 's':
 		return true;
 	case 'r':
+		if (v->variant == 'g')
+			return type_is_integer(t);
 		return t->kind == T_BUFFER || t->kind == T_STRING || t->kind == T_ARRAY;
 	default:
 		return type_is_integer(t) || t->kind == T_POINTER || t->kind == T_KSYM ||
@@ -57,7 +60,7 @@ void check_printf(struct checker *c, struct node *n)
 {
 	struct node *arg = n->call.args->next;
 	uint32_t pos = 0, wanted = 0, given = 0;
-	struct conversion v;
+	struct conversion v, odd = { .end = 0 };
 	struct str fmt;
 
 	if (!literal_text(c->s, n->call.args, &fmt))
@@ -66,15 +69,18 @@ void check_printf(struct checker *c, struct node *n)
 		given++;
 	while (format_next(fmt, &pos, &v)) {
 		if (!v.conv) {
-			FAIL(c, n->call.args, "printf-format", "'%.*s' is no conversion of printf",
-			     (int)(v.end - v.beg), fmt.s + v.beg);
-			return;
+			odd = v;
+			continue;
 		}
 		wanted += (v.conv != '%') + v.star_width + v.star_precision;
 		if (wanted <= given)
 			arg = check_conversion(c, &v, fmt, arg);
 	}
-	if (wanted != given)
+	/* What is no conversion is text: "50%\n". */
+	if (odd.end && (wanted != given || odd.width == -2 || odd.precision == -2))
+		FAIL(c, n->call.args, "printf-format", "'%.*s' is no conversion of printf",
+		     (int)(odd.end - odd.beg - iscntrl((unsigned char)fmt.s[odd.end - 1])), fmt.s + odd.beg);
+	else if (wanted != given)
 		FAIL(c, n, "printf-count", "the format has %u conversion%s, %u argument%s given", wanted,
 		     wanted == 1 ? "" : "s", given, given == 1 ? " is" : "s are");
 }

@@ -3,7 +3,7 @@
  * printf formats, one conversion at a time: the checker counts and types arguments with it, the
  * generator lays the record out, and the runtime prints. So all three agree on what a format says.
  *
- *	%[-+ #0][width|*][.precision|.*][hh|h|l|ll|j|z|t](d|i|u|o|x|X|c|s|p|r|rx|rh)    or %%
+ *	%[-+ #0][width|*][.precision|.*][hh|h|l|ll|j|z|t](d|i|u|o|x|X|c|s|p|r|rx|rh|gr)    or %%
  *
  * It allocates nothing and remembers nothing but *pos. What it cannot parse it returns with
  * conv 0, up to and including the byte that it could not use, and the caller judges.
@@ -110,6 +110,11 @@ static void scan_conversion(struct scan *s, struct conversion *c)
 	if (!conv)
 		return;
 	s->at++;
+	if (conv == 'g' && accept(s, 'r')) {
+		c->conv = 'r';
+		c->variant = 'g';
+		return;
+	}
 	if (c->width == -2 || c->precision == -2 || !strchr("diuoxXcspr%", conv))
 		return;
 	c->conv = conv;

@@ -10,8 +10,8 @@ static uint32_t wanted_length(struct inference *in, const struct node *len)
 {
 	int64_t v;
 
-	if (len && const_value(in->s, len, &v) && v > 0 && v < in->s->config.max_strlen)
-		return (uint32_t)v;
+	if (len && const_value(in->s, len, &v) && v >= 0 && v < in->s->config.max_strlen)
+		return v ? (uint32_t)v : 1;
 	return in->s->config.max_strlen;
 }
 
@@ -31,10 +31,14 @@ static const struct type *infer_str(struct inference *in, const struct node *arg
 static const struct type *infer_buf(struct inference *in, const struct node *args)
 {
 	const struct type *t = args->type;
+	uint32_t wanted = wanted_length(in, args->next);
 
 	if (!args->next && t && (t->kind == T_ARRAY || t->kind == T_STRING || t->kind == T_BUFFER))
 		return type_buffer(&in->s->types, t->size);
-	return type_buffer(&in->s->types, wanted_length(in, args->next));
+	/* Behind a value of the script's own lies what is none of its business. */
+	if (t && (t->kind == T_ARRAY || t->kind == T_STRING) && !is_remote(args) && t->size && t->size < wanted)
+		wanted = t->size;
+	return type_buffer(&in->s->types, wanted);
 }
 
 static const struct type *infer_getopt(struct inference *in, const struct node *n)

@@ -272,7 +272,7 @@ struct conversion {
 	int width, precision;  /* -1: not given */
 	uint8_t length;        /* bytes of an integer: 1 hh, 2 h, 4 (none), 8 l ll j z t */
 	char conv;             /* d i u o x X c s p r; '%' takes no argument; 0: malformed */
-	char variant;          /* of r: 0, 'x' (%rx), 'h' (%rh) */
+	char variant;          /* of r: 0, 'x' (%rx), 'h' (%rh), 'g' (%gr) */
 };
 
 /* The next conversion at or after *pos, which moves past it. False: there is none. Text between
