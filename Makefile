@@ -52,6 +52,7 @@ SRC = \
 	sema/check.c \
 	sema/check_builtin.c \
 	sema/check_call.c \
+	sema/check_named.c \
 	sema/check_statement.c \
 	sema/config.c \
 	sema/constant.c \

@@ -180,7 +180,7 @@ static bool trace(struct loaded *l, struct child *child, const struct options *o
 	struct session *s = l->session;
 
 	l->child_pid = child->pid;
-	if (!load(l) || !loop_open(s) || !run_special(l, "begin"))
+	if (!load(l) || !loop_open(s) || (!o->dry_run && !run_special(l, "begin")))
 		return false;
 	if (!s->format->attached) /* which says so first */
 		loop_drain(s);

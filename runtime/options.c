@@ -44,11 +44,12 @@ static const struct {
 	{ OPT_CHECK, "check", NULL, "check the script only: needs no privilege; "
 					  "with -f json, diagnostics for editors" },
 	{ OPT_FMT, "fmt", NULL, "print the script in canonical layout: needs no privilege" },
-	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end" },
+	{ OPT_DRY_RUN, "dry-run", NULL, "load and attach, then end: nothing of the script runs" },
 	{ OPT_INFO, "info", NULL, "show what this system can do" },
 	{ OPT_BUILTINS, "builtins", NULL, "list the words and functions of the language" },
 	{ OPT_NO_WARNINGS, "no-warnings", NULL, "print no warnings" },
 	{ 'k', NULL, NULL, "accepted: reads that fail are told in any case" },
+	{ 'b', NULL, NULL, "accepted: the kernel's types are used in any case" },
 	{ 'h', "help", NULL, "show this" },
 	{ 'V', "version", NULL, "show the version" },
 };
@@ -100,6 +101,12 @@ static void complain(struct options *o, const char *what, const char *value)
 	o->action = ACT_ERROR;
 }
 
+static void refuse(struct options *o, const char *name, const char *why)
+{
+	fprintf(stderr, "xbt: error: --%s: %s\n", name, why);
+	o->action = ACT_ERROR;
+}
+
 static void set_buffering(struct options *o, const char *mode)
 {
 	if (!strcmp(mode, "line"))
@@ -143,11 +150,12 @@ static void set_missing(struct options *o, const char *rule)
 static void unknown(struct options *o, int key)
 {
 	char name[] = { '-', (char)optopt, 0 };
+	const char *text = optopt > 0 && optopt < 256 ? name : o->argv[optind - 1];
 
 	if (key == ':')
-		complain(o, "this option needs an argument", name);
+		complain(o, "this option needs an argument", text);
 	else
-		complain(o, "there is no such option", optopt ? name : o->argv[optind - 1]);
+		complain(o, "there is no such option", text);
 	fputs("  hint: xbt --help lists the options\n", stderr);
 }
 
@@ -187,10 +195,11 @@ static void take(struct options *o, int key, const char *value)
 	case OPT_NO_WARNINGS: o->no_warnings = true; break;
 	case 'h': o->action = ACT_HELP; break;
 	case 'V': o->action = ACT_VERSION; break;
+	case 'b':
 	case 'k': break;
 	default:
 		if (key >= OPT_REFUSED)
-			complain(o, refused[key - OPT_REFUSED].name, refused[key - OPT_REFUSED].why);
+			refuse(o, refused[key - OPT_REFUSED].name, refused[key - OPT_REFUSED].why);
 		else
 			unknown(o, key);
 		break;

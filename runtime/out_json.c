@@ -337,7 +337,8 @@ static void json_attached(struct session *s, uint32_t n)
 
 static void json_complaint(struct session *s, const char *type, struct str text, struct position at)
 {
-	const char *file = s->image->source.name;
+	/* What a command line gives has this name in bpftrace. */
+	const char *file = strcmp(s->image->source.name, "-e") ? s->image->source.name : "stdin";
 
 	s->json.n = 0;
 	buffer_printf(&s->json, "{\"type\": \"%s\", \"msg\": ", type);

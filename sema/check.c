@@ -571,6 +571,7 @@ static void check_unused(struct script *s, struct map *m)
 
 void check(struct script *s)
 {
+	check_named(s);
 	for (uint32_t i = 0; i < s->maps.n; i++)
 		check_declared(s, s->maps.v[i]);
 	for (uint32_t i = 0; i < s->probes.n; i++) {

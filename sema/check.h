@@ -42,6 +42,9 @@ void check_builtin(struct checker *, struct node *);
 /* stack.c */
 void check_stack(struct checker *, struct node *call);
 
+/* check_named.c: what was given behind "--", and nobody asks for */
+void check_named(struct script *);
+
 /* check_statement.c; false: it is no statement */
 bool check_statement(struct checker *, struct node *);
 
