@@ -5,6 +5,9 @@
  * A record names one of the image's events, and that event's type says how long the record must
  * be. One that is shorter, or names nothing, is counted and left: it would be a bug of ours, and
  * the report at the end says so.
+ *
+ * exit() is the last event, whatever other CPUs have added to the buffer behind it, as the script asked
+ * for; END begins anew.
  */
 #include <string.h>
 #include <time.h>
@@ -123,9 +126,8 @@ static void handle_JOIN(struct session *s, const struct event *e, const uint8_t 
 
 static void handle_EXIT(struct session *s, const struct event *e, const uint8_t *data)
 {
-	s->done = true;
-	if (e->args && e->args->nfields)
-		s->exit_status = (int)load_u64(data);
+	s->done = s->deaf = true;
+	s->exit_status = e->args && e->args->nfields ? (int)load_u64(data) : 0;
 }
 
 int handle_event(void *session, void *record, size_t size)
@@ -140,6 +142,8 @@ int handle_event(void *session, void *record, size_t size)
 	const struct event *e;
 	uint32_t index;
 
+	if (s->deaf)
+		return 0;
 	if (size < EVENT_HEADER)
 		goto malformed;
 	memcpy(&index, record, sizeof index);

@@ -475,8 +475,6 @@ bool run_special(struct loaded *l, const char *kind)
 
 		if (strcmp(image->progs.v[i].kind->name, kind) != 0)
 			continue;
-		if (exit_noted(l->session) && strcmp(kind, "end") != 0)
-			break;
 		if (bpf_prog_test_run_opts(l->prog_fds[i], &opts) < 0)
 			return refuse(l, "can't run", kind, errno);
 	}

@@ -150,6 +150,7 @@ static void report(struct loaded *l, const struct child *child)
 
 	detach(l); /* first: a script may trace the very calls that print its events */
 	loop_drain(s);
+	s->deaf = false;
 	run_special(l, "end");
 	loop_drain(s);
 	print_all_maps(s);

@@ -66,6 +66,7 @@ struct session {
 	bool terminal;     /* output goes to one: it must not obey what is traced */
 
 	bool done;         /* the script called exit() */
+	bool deaf;         /* since then: what other programs said after it counts no more */
 	int exit_status;
 	uint64_t malformed; /* event records that could not be what they said */
 
