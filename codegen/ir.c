@@ -19,7 +19,7 @@ const struct op_info op_info[OPS] = {
 #undef N
 };
 
-enum { HEADS = 4096 };
+enum { HEADS_FIRST = 4096 };
 
 struct fn *ir_new(struct arena *a, const char *name)
 {
@@ -28,7 +28,8 @@ struct fn *ir_new(struct arena *a, const char *name)
 	f->arena = a;
 	f->name = name;
 	f->program = f;
-	f->heads = arena_alloc(a, HEADS * sizeof *f->heads);
+	f->nheads = HEADS_FIRST;
+	f->heads = arena_alloc(a, f->nheads * sizeof *f->heads);
 	vec_push(a, &f->ins); /* 0 is "none", in all three */
 	vec_push(a, &f->blocks);
 	vec_push(a, &f->numbers);
@@ -177,7 +178,7 @@ static ref fold(struct fn *f, enum op op, ref a, ref b, int64_t imm, uint8_t wid
 
 /* ---- value numbering -------------------------------------------------------------------- */
 
-static uint32_t hash_of(const struct ins *i)
+static uint32_t hash_of(const struct fn *f, const struct ins *i)
 {
 	uint64_t h = i->op * 0x9e3779b97f4a7c15u;
 
@@ -185,7 +186,7 @@ static uint32_t hash_of(const struct ins *i)
 	h = (h ^ i->arg[1]) * 0x9e3779b97f4a7c15u;
 	if (i->op != OP_KEY)
 		h = (h ^ (uint64_t)i->imm ^ i->width) * 0x9e3779b97f4a7c15u;
-	return (uint32_t)(h >> 40) % HEADS;
+	return (uint32_t)(h >> 32) & (f->nheads - 1);
 }
 
 static bool same(const struct ins *a, const struct ins *b)
@@ -196,7 +197,7 @@ static bool same(const struct ins *a, const struct ins *b)
 
 static ref find_number(const struct fn *f, const struct ins *i)
 {
-	for (uint32_t n = f->heads[hash_of(i)]; n; n = f->numbers.v[n].next) {
+	for (uint32_t n = f->heads[hash_of(f, i)]; n; n = f->numbers.v[n].next) {
 		const struct numbered *e = &f->numbers.v[n];
 
 		if (same(&f->ins.v[e->value], i) && (i->op != OP_LOOKUP || e->epoch == f->epoch))
@@ -205,13 +206,29 @@ static ref find_number(const struct fn *f, const struct ins *i)
 	return 0;
 }
 
+/* Twice as many heads; the order within each stays. */
+static void grow_heads(struct fn *f)
+{
+	f->nheads *= 2;
+	f->heads = arena_alloc(f->arena, f->nheads * sizeof *f->heads);
+	for (uint32_t n = 1; n < f->numbers.n; n++) {
+		struct numbered *e = &f->numbers.v[n];
+
+		e->hash = hash_of(f, &f->ins.v[e->value]);
+		e->next = f->heads[e->hash];
+		f->heads[e->hash] = n;
+	}
+}
+
 static void add_number(struct fn *f, ref r)
 {
-	uint32_t hash = hash_of(&f->ins.v[r]);
+	uint32_t hash = hash_of(f, &f->ins.v[r]);
 	struct numbered *e = vec_push(f->arena, &f->numbers);
 
 	*e = (struct numbered){ .value = r, .next = f->heads[hash], .hash = hash, .epoch = f->epoch };
 	f->heads[hash] = f->numbers.n - 1;
+	if (f->numbers.n > 2 * f->nheads)
+		grow_heads(f);
 }
 
 uint32_t ir_scope(const struct fn *f)

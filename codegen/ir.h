@@ -83,6 +83,7 @@ struct fn {
 	/* value numbering: a hash of live values, undone scope by scope */
 	VEC(struct numbered) numbers;
 	uint32_t *heads;    /* numbers by hash */
+	uint32_t nheads;    /* a power of two */
 	uint32_t epoch;     /* of memory: LOOKUPs of an earlier one are void */
 	uint32_t stack;     /* allocate: bytes of stack in use */
 	struct fn *program;  /* the whole that a callback belongs to; of a program: itself */

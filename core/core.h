@@ -131,9 +131,11 @@ struct diag {
 uint32_t diag_error(struct diag *, struct span, const char *id, const char *fmt, ...) PRINTF(4, 5);
 uint32_t diag_warn(struct diag *, struct span, const char *id, const char *fmt, ...) PRINTF(4, 5);
 void diag_hint(struct diag *, uint32_t index, const char *fmt, ...) PRINTF(3, 4);
-/* Prints all that is recorded, in source order, each once, at most `DIAG_MAX` errors, and forgets it. As
+/* Prints all that is recorded, in source order, each once, and forgets it: DIAG_MAX errors
+ * with the line that they are in, DIAG_LINES without, more only as a number. As
  * JSON: an object a line, all of them. */
 #define DIAG_MAX 20
+#define DIAG_LINES 1000
 void diag_print(struct diag *, FILE *);
 
 #endif

@@ -110,12 +110,14 @@ static void print_line(const struct source *src, struct span at, FILE *out)
 	putc('\n', out);
 }
 
-static void print_one(const struct diag *d, const struct diagnostic *e, FILE *out)
+static void print_one(const struct diag *d, const struct diagnostic *e, FILE *out, bool whole)
 {
 	struct position pos = source_position(d->source, e->at.beg);
 
 	fprintf(out, "%s:%u:%u: %s: %s\n", d->source->name, pos.line, pos.column,
 		e->error ? "error" : "warning", e->text);
+	if (!whole)
+		return;
 	print_line(d->source, e->at, out);
 	if (e->hint)
 		fprintf(out, "  hint: %s\n", e->hint);
@@ -177,11 +179,11 @@ void diag_print(struct diag *d, FILE *out)
 			json_one(d, e, d->json);
 			continue;
 		}
-		if (e->error && shown == DIAG_MAX)
+		if (e->error && shown == DIAG_LINES)
 			hidden++;
 		else
-			print_one(d, e, out);
-		shown += e->error && shown < DIAG_MAX;
+			print_one(d, e, out, shown < DIAG_MAX);
+		shown += e->error && shown < DIAG_LINES;
 	}
 	if (hidden)
 		fprintf(out, "%s: %u more errors\n", d->source->name, hidden);

@@ -558,6 +558,15 @@ static void visit_node(struct node **link, void *ctx)
 	v->visit(*link, v->ctx);
 }
 
+uint32_t list_length(const struct node *list)
+{
+	uint32_t n = 0;
+
+	for (; list; list = list->next)
+		n++;
+	return n;
+}
+
 void ast_children(struct node *n, void (*visit)(struct node *, void *), void *ctx)
 {
 	struct visitor v = { visit, ctx };

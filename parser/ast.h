@@ -150,6 +150,7 @@ struct node *ast_point(struct parser *, struct span, struct str);
 struct node *ast_probe(struct parser *, struct span, struct node *points, struct node *pred,
 		       struct node *body);
 
+uint32_t list_length(const struct node *);
 /* Calls visit for each direct child, in source order. */
 void ast_children(struct node *, void (*visit)(struct node *, void *), void *ctx);
 /* The same with the pointers that lead there; a visitor may put another node in (it keeps `next`). */

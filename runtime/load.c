@@ -253,24 +253,27 @@ static bool has_loop(const struct prog *p)
 	return false;
 }
 
-/* How many maps a program uses. */
-static uint32_t count_maps(const struct loaded *l, const struct prog *p)
+/* What the kernel takes: BPF_COMPLEXITY_LIMIT_INSNS, MAX_USED_MAPS (include/linux/bpf.h, bpf_verifier.h). */
+enum { INSNS_MAX = 1000000, MAPS_MAX = 64 };
+
+/* How many maps a program uses, and which instruction uses the one too many. */
+static uint32_t count_maps(const struct loaded *l, const struct prog *p, uint32_t *over)
 {
+	bool *seen = arena_alloc(&l->session->arena, l->session->image->maps.n + 1);
 	uint32_t n = 0;
 
-	for (uint32_t map = 0; map < l->session->image->maps.n; map++)
-		for (uint32_t r = 0; r < p->nrelocs; r++)
-			if (p->relocs[r].map == map) {
-				n++;
-				break;
-			}
+	for (uint32_t r = 0; r < p->nrelocs; r++) {
+		n += !seen[p->relocs[r].map];
+		if (!seen[p->relocs[r].map] && n == MAPS_MAX + 1)
+			*over = p->relocs[r].insn;
+		seen[p->relocs[r].map] = true;
+	}
 	return n;
 }
 
 static void explain_limit(struct loaded *l, const struct prog *p, struct span at)
 {
-	enum { MAPS_MAX = 64 }; /* MAX_USED_MAPS, include/linux/bpf_verifier.h */
-	uint32_t maps = count_maps(l, p), e;
+	uint32_t over, maps = count_maps(l, p, &over), e;
 	bool loop = has_loop(p);
 
 	if (maps > MAPS_MAX) {
@@ -285,8 +288,19 @@ static void explain_limit(struct loaded *l, const struct prog *p, struct span at
 				     : "the program of %s is too large or too complex for the kernel (%u instructions)",
 				p->targets[0].text, p->ninsns);
 
-	diag_hint(&l->diag, e, loop ? "let the loop's condition count a variable up to a constant"
+	diag_hint(&l->diag, e, loop ? "it follows while step by step, but not for ($i : 0..1000000) { ... }"
 				    : "split the probe, or unroll fewer times");
+}
+
+/* Known before anything is made: a kernel takes its time over thousands of maps. */
+static bool fits(struct loaded *l, const struct prog *p)
+{
+	uint32_t over = p->ninsns > INSNS_MAX ? INSNS_MAX : 0;
+
+	if (count_maps(l, p, &over) <= MAPS_MAX && !over)
+		return true;
+	explain_limit(l, p, (struct span){ p->spans[over], p->spans[over] + 1 });
+	return false;
 }
 
 /* A helper that this kernel keeps from such programs: it is older, or locked down. */
@@ -445,9 +459,11 @@ static bool load_program(struct loaded *l, uint32_t index)
 bool load(struct loaded *l)
 {
 	const struct image *image = l->session->image;
-	bool fine;
+	bool fine = true;
 
-	fine = create_maps(l);
+	for (uint32_t i = 0; i < image->progs.n; i++)
+		fine &= fits(l, &image->progs.v[i]);
+	fine = fine && create_maps(l);
 	for (uint32_t i = 0; fine && i < image->progs.n; i++)
 		fine = load_program(l, i);
 	diag_print(&l->diag, stderr);

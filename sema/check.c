@@ -26,18 +26,27 @@ bool has_value(const struct node *n)
 
 /* ---- maps ------------------------------------------------------------------------------- */
 
+static void fail_members(struct checker *c, const struct node *n, const struct node *list)
+{
+	FAIL(c, n, "members", "%u members; a tuple has at most %d", list_length(list), MEMBERS_MAX);
+}
+
 void check_map_key(struct checker *c, struct node *n)
 {
 	const struct map *m = n->map.map;
-	const struct type *member[64], *used;
+	const struct type *member[MEMBERS_MAX], *used;
 	uint32_t count = 0;
 
+	if (list_length(n->map.key) > MEMBERS_MAX) {
+		fail_members(c, n, n->map.key);
+		return;
+	}
 	for (struct node *k = n->map.key; k; k = k->next) {
 		if (k->type && k->type->kind == T_VOID) {
 			FAIL(c, k, "void-value", "this has no value that could be a key");
 			return;
 		}
-		if (poisoned(k) || count == LEN(member))
+		if (poisoned(k))
 			return;
 		member[count++] = k->type;
 	}
@@ -450,6 +459,8 @@ static void check_literal(struct checker *c, struct node *n)
 static void check_tuple(struct checker *c, struct node *n)
 {
 	ast_children(n, check_node, c);
+	if (list_length(n->list) > MEMBERS_MAX)
+		fail_members(c, n, n->list);
 	for (struct node *m = n->list; m; m = m->next)
 		if (m->type && !has_value(m))
 			FAIL(c, m, "void-value", "this has no value that a %s could hold",

@@ -240,19 +240,17 @@ static const struct type *read_member(const struct field *f)
 
 static const struct type *key_type(struct inference *in, struct node *key)
 {
-	const struct type *member[64];
+	const struct type **member = arena_alloc(&in->s->work, (list_length(key) + 1) * sizeof *member);
 	uint32_t n = 0;
+	bool known = true;
 
 	for (struct node *k = key; k; k = k->next) {
-		const struct type *t = infer_node(in, k);
-
-		if (!t || n == LEN(member))
-			return NULL;
-		member[n++] = member_type(in, k);
+		known &= infer_node(in, k) != NULL;
+		member[n++] = known ? member_type(in, k) : NULL;
 	}
-	if (n == 1)
-		return key->type;
-	return n ? type_tuple(&in->s->types, member, n) : NULL;
+	if (!known || n <= 1)
+		return known && n ? key->type : NULL;
+	return n > MEMBERS_MAX ? &type_error : type_tuple(&in->s->types, member, n);
 }
 
 /* What a map's value is to those who read it. */

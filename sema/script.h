@@ -12,6 +12,9 @@
 #include "sema/types.h"
 #include "target/target.h"
 
+/* Of a tuple, of a key. */
+enum { MEMBERS_MAX = 1024 };
+
 /* ---- builtins.c ------------------------------------------------------------------------- */
 
 enum builtin_id {
