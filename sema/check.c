@@ -303,7 +303,8 @@ static void check_binary(struct checker *c, struct node *n)
 		     n->bin.r->type->kind == T_VOID ? "nothing" : text_of(c, n->bin.r->type));
 		return;
 	}
-	if ((n->bin.op == O_DIV || n->bin.op == O_MOD) && const_value(c->s, n->bin.r, &v) && !v)
+	if ((n->bin.op == O_DIV || n->bin.op == O_MOD) && const_value(c->s, n->bin.r, &v) && !v &&
+	    const_value(c->s, n->bin.l, &v))
 		FAIL(c, n, "div-zero", "division by zero");
 }
 

@@ -25,13 +25,9 @@ static void check_for_map(struct checker *c, struct node *n)
 
 static void check_compound(struct checker *c, struct node *n)
 {
-	int64_t v;
-
 	if (!is_number(n->bin.l) || !is_number(n->bin.r))
 		FAIL(c, n, "operand", "'%s=' can't join %s and %s", operator_text[n->bin.op],
 		     text_of(c, n->bin.l->type), text_of(c, n->bin.r->type));
-	else if ((n->bin.op == O_DIV || n->bin.op == O_MOD) && const_value(c->s, n->bin.r, &v) && !v)
-		FAIL(c, n, "div-zero", "division by zero");
 }
 
 static bool is_declared(const struct node *n)
