@@ -67,6 +67,36 @@ static int by_position(const void *x, const void *y)
 	return strcmp(a->text, b->text);
 }
 
+/* Does it touch one of these, which are in order? */
+static bool touches(const struct diagnostic *cause, uint32_t n, struct span at)
+{
+	uint32_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (cause[mid].at.beg < at.beg)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return (lo < n && cause[lo].at.beg < at.end) || (lo && cause[lo - 1].at.end > at.beg);
+}
+
+void diag_drop_consequences(struct diag *d, uint32_t first)
+{
+	struct diagnostic *v = d->list.v;
+	uint32_t kept = first;
+
+	if (!first)
+		return;
+	qsort(v, first, sizeof *v, by_position);
+	for (uint32_t i = first; i < d->list.n; i++)
+		if (!touches(v, first, v[i].at))
+			v[kept++] = v[i];
+	d->list.n = kept;
+}
+
 static bool is_utf8(struct str s)
 {
 	for (uint32_t i = 0; i < s.len;) {

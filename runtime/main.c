@@ -100,11 +100,19 @@ static void dump_script(struct script *s, const struct dumps *d, const char *sta
 static bool run_stages(struct script *s, const struct dumps *d, const char *last)
 {
 	bool done = false;
+	uint32_t names = 0;
 
 	for (size_t i = 0; i < LEN(front) && !done; i++) {
 		front[i].run(s);
 		dump_script(s, d, front[i].name);
-		diag_print(&s->diag, stderr); /* all errors of a stage */
+		/* Errors in names and the others' come together: types are unknown where a name is. */
+		if (front[i].run == resolve)
+			names = s->diag.list.n;
+		if (front[i].run == resolve || front[i].run == infer)
+			continue;
+		if (front[i].run == check)
+			diag_drop_consequences(&s->diag, names);
+		diag_print(&s->diag, stderr);
 		if (s->diag.nerror)
 			return false;
 		done = !strcmp(front[i].name, last);

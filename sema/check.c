@@ -155,6 +155,7 @@ static void check_name(struct checker *c, struct node *n)
 					  STR_ARG(n->name.name));
 
 			diag_hint(&c->s->diag, e, "it is available %s", needs[i].where);
+			n->type = &type_error;
 			return;
 		}
 	if (fn->id == B_argn)

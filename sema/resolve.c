@@ -336,6 +336,8 @@ static void resolve_sizeof(struct names *c, struct node *n)
 		becomes_number(n, t->size);
 	} else if (e) {
 		resolve_node(n->cast.e, c);
+	} else {
+		becomes_number(n, 0); /* of a type that isn't there */
 	}
 }
 
