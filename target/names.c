@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -119,10 +120,28 @@ static struct str hierarchy_of(const char *type, char *mountpoint)
 	return !strcmp(type, "cgroup2") ? STR("unified") : str_of(name ? name + 1 : mountpoint);
 }
 
+/* Where the cgroup stands in one hierarchy. */
+struct standing {
+	struct str hierarchy;
+	const char *path;
+};
+
+/* Version 2 first, then the controllers of version 1 by name. */
+static int by_hierarchy(const void *x, const void *y)
+{
+	const struct standing *a = x, *b = y;
+	bool unified = str_is(a->hierarchy, "unified");
+
+	if (unified != str_is(b->hierarchy, "unified"))
+		return unified ? -1 : 1;
+	return str_cmp(a->hierarchy, b->hierarchy);
+}
+
 struct str cgroup_find(struct arena *a, uint64_t id, struct str glob)
 {
 	FILE *f = fopen(target_path(a, "/proc/self/mounts"), "re");
 	char line[2 * PATH_MAX], root[PATH_MAX], path[PATH_MAX], type[32];
+	VEC(struct standing) found = { 0 };
 	const char *out = "";
 
 	while (f && fgets(line, sizeof line, f)) {
@@ -134,11 +153,15 @@ struct str cgroup_find(struct arena *a, uint64_t id, struct str glob)
 		strcpy(path, root);
 		if (!glob_match(glob, name) || !find_inode(path, id, 0))
 			continue;
-		out = arena_printf(a, "%s%s%.*s:%s", out, *out ? "," : "", STR_ARG(name),
-				   path[strlen(root)] ? path + strlen(root) : "/");
+		*vec_push(a, &found) = (struct standing){
+			{ str_dup(a, name), name.len }, str_dup(a, str_of(path[strlen(root)] ? path + strlen(root) : "/")) };
 	}
 	if (f)
 		fclose(f);
+	if (found.n)
+		qsort(found.v, found.n, sizeof *found.v, by_hierarchy);
+	for (uint32_t i = 0; i < found.n; i++)
+		out = arena_printf(a, "%s%s%.*s:%s", out, i ? "," : "", STR_ARG(found.v[i].hierarchy), found.v[i].path);
 	return str_of(out);
 }
 
