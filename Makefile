@@ -85,6 +85,7 @@ SRC = \
 	codegen/build_for.c \
 	codegen/build_map.c \
 	codegen/build_memory.c \
+	codegen/build_seq.c \
 	codegen/build_stack.c \
 	codegen/build_text.c \
 	codegen/build_target.c \

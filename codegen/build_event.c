@@ -137,11 +137,16 @@ static ref send_formatted(struct build *b, struct node *n, enum event_kind kind)
 		return send_formatted(b, n, kind);                                                 \
 	}
 
-FORMATTED(printf, EV_PRINTF)
 FORMATTED(errorf, EV_ERRORF)
 FORMATTED(warnf, EV_WARNF)
 FORMATTED(cat, EV_CAT)
 FORMATTED(system, EV_SYSTEM)
+
+ref build_printf(struct build *b, struct node *n, struct place to)
+{
+	(void)to;
+	return b->target->pin ? build_seq_printf(b, n) : send_formatted(b, n, EV_PRINTF);
+}
 
 ref build_print(struct build *b, struct node *n, struct place to)
 {

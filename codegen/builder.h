@@ -200,6 +200,10 @@ ref ledger_read(struct build *, enum ledger_kind, const struct map *);
 /* The process id as our PID namespace has it. */
 ref build_own_pid(struct build *);
 
+/* ---- build_seq.c: what a pinned iterator prints ------------------------------------------- */
+
+ref build_seq_printf(struct build *, struct node *);
+
 /* ---- build_stack.c ---------------------------------------------------------------------- */
 
 /* How many frames a stack has. */

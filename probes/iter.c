@@ -3,10 +3,14 @@
  * iter: a program that runs once for each of the kernel's objects of some kind, tasks for instance.
  *
  *	iter:task { printf("%s\n", ctx->task->comm); }
+ *	iter:task:names { printf("%s\n", ctx->task->comm); }     cat /sys/fs/bpf/names
  *
  * BTF tells which iterators there are: each has a function bpf_iter_NAME and a struct of that name,
  * which is the program's context. What it points to may be missing (the last call of all has
  * nothing to show): the program then doesn't run.
+ *
+ * With a file's name it does not run now, but whenever that file is read, which the kernel's BPF file
+ * system makes of it: what the program prints is what the reader reads. It is all that stays behind.
  *
  * The context is read with a helper, as other memory: to the verifier what it loads from there
  * itself is a pointer that must be checked before each use.
@@ -64,15 +68,24 @@ static void read_iterators(struct arena *a, struct iterators *all)
 
 static bool parse_iter(struct script *s, struct attach_point *ap)
 {
-	uint32_t e;
-
-	if (ap->nparts == 1 && ap->part[0].len)
-		return true;
-	if (ap->nparts != 2)
+	if (!ap->nparts || ap->nparts > 2 || !ap->part[0].len || (ap->nparts == 2 && !ap->part[1].len))
 		return attach_malformed(s, ap);
-	e = diag_error(&s->diag, attach_span(ap, ap->part[1]), "iter-pin", "xbt pins no iterators");
-	diag_hint(&s->diag, e, "iter:%.*s runs when the script is started", STR_ARG(ap->part[0]));
+	if (ap->nparts == 1 || !glob_has(ap->part[0]))
+		return true;
+	diag_error(&s->diag, attach_span(ap, ap->part[0]), "iter-pin",
+		   "one file can't be several iterators: a wildcard has none");
 	return false;
+}
+
+/* Names without a slash are those of files where the BPF file system usually is. */
+static const char *pin_path(struct script *s, const struct attach_point *ap)
+{
+	struct str file = attach_unquote(ap->part[1]);
+
+	if (ap->nparts < 2)
+		return NULL;
+	return memchr(file.s, '/', file.len) ? str_dup(&s->arena, file)
+					     : arena_printf(&s->arena, "/sys/fs/bpf/%.*s", STR_ARG(file));
 }
 
 static const struct type *args_iter(struct script *s, struct target *t)
@@ -84,9 +97,11 @@ static const struct type *args_iter(struct script *s, struct target *t)
 
 static void add_iterator(struct script *s, struct attach_point *ap, struct str name)
 {
-	struct target *t = attach_target(s, ap, "%.*s", STR_ARG(name));
+	struct target *t = attach_target(s, ap, "%.*s%s%.*s", STR_ARG(name), ap->nparts > 1 ? ":" : "",
+					 STR_ARG(ap->part[1]));
 
 	t->name = str_dup(&s->arena, name);
+	t->pin = pin_path(s, ap);
 }
 
 static void expand_iter(struct script *s, struct attach_point *ap, const char **why,
@@ -150,6 +165,25 @@ int iter_open(const struct link *link)
 	return bpf_iter_create(link->fd);
 }
 
+/* Other file systems refuse it with EPERM, whoever asks. */
+static const char *pin_refusal(struct arena *a, const char *path, int error)
+{
+	if (error == EEXIST)
+		return arena_printf(a, "'%s' is there already: remove it first", path);
+	if (error == EPERM)
+		return arena_printf(a, "'%s' is in no BPF file system that may be written to: mount -t bpf bpf "
+				       "/sys/fs/bpf", path);
+	return arena_printf(a, "can't make '%s': %s", path, strerror(error));
+}
+
+bool iter_pin(struct links *links, const struct link *link)
+{
+	if (!bpf_obj_pin(link->fd, link->target->pin))
+		return true;
+	links->why = pin_refusal(links->arena, link->target->pin, errno);
+	return false;
+}
+
 /* ---- listing ---------------------------------------------------------------------------- */
 
 static uint32_t list_iter(const struct probe_kind *kind, struct arena *a, struct str pattern,
@@ -174,7 +208,7 @@ static uint32_t list_iter(const struct probe_kind *kind, struct arena *a, struct
 const struct probe_kind probe_iter = {
 	.name = "iter",
 	.alias = "it",
-	.form = "iter:NAME (iter:task)",
+	.form = "iter:NAME (iter:task) or iter:NAME:FILE",
 	.type = BPF_PROG_TYPE_TRACING,
 	.provides = HAS_CTX,
 	.single = true,

@@ -29,6 +29,7 @@ struct target {
 	uint64_t number;
 	const char *operands;    /* usdt: where its arguments are */
 	uint64_t semaphore;      /* usdt: offset in the file of the one to raise; 0: none */
+	const char *pin;         /* iter: the file that it becomes; NULL: it runs when it is attached */
 	bool hertz;
 	bool by_address;         /* kprobe: its name alone would not do */
 	uint64_t address;        /* kprobe, uprobe: of the function, in kallsyms or in the file; 0: not known */
@@ -219,6 +220,8 @@ void dwarf_close(struct script *);
 
 /* A descriptor that runs the iterator when it is read; -1: the link is none. */
 int iter_open(const struct link *);
+/* Makes it a file, to be read by others; false: links->why says why not. */
+bool iter_pin(struct links *, const struct link *);
 
 /* ---- uprobe.c: what usdt shares with it --------------------------------------------------- */
 

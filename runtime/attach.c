@@ -284,12 +284,41 @@ static bool run_iterator(struct loaded *l, int fd)
 	return true;
 }
 
+static bool pin_iterator(struct loaded *l, const struct link *link)
+{
+	if (iter_pin(&l->links, link)) {
+		if (!l->quiet)
+			fprintf(stderr, "Pinned %s: read it at %s\n", link->target->text, link->target->pin);
+		return true;
+	}
+	diag_error(&l->diag, link->target->at, "pin", "can't pin %s: %s", link->target->text, l->links.why);
+	return false;
+}
+
+/* If one can't be, none is left. */
+static bool pin_iterators(struct loaded *l)
+{
+	uint32_t i;
+
+	for (i = 0; i < l->links.list.n; i++)
+		if (l->links.list.v[i].target->pin && !pin_iterator(l, &l->links.list.v[i]))
+			break;
+	if (i == l->links.list.n)
+		return true;
+	while (i--)
+		if (l->links.list.v[i].target->pin)
+			unlink(l->links.list.v[i].target->pin);
+	diag_print(&l->diag, stderr);
+	return false;
+}
+
 bool run_iterators(struct loaded *l)
 {
-	bool fine = true;
+	bool fine = pin_iterators(l);
 
 	for (uint32_t i = 0; fine && i < l->links.list.n; i++) {
-		int fd = iter_open(&l->links.list.v[i]);
+		const struct link *link = &l->links.list.v[i];
+		int fd = link->target->pin ? -1 : iter_open(link);
 
 		if (fd < 0)
 			continue;

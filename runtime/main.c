@@ -229,7 +229,8 @@ static int run(struct image *image, const struct options *o, FILE *out)
 {
 	struct session session;
 	struct child child = { .go = -1 };
-	struct loaded l = { .session = &session, .verbose = o->verbose };
+	struct loaded l = { .session = &session, .verbose = o->verbose,
+			    .quiet = o->quiet };
 	bool fine;
 
 	session_init(&session, image);

@@ -20,7 +20,7 @@ struct loaded {
 	pid_t child_pid;      /* of -c's command; 0: none */
 	uint32_t attached;    /* targets, BEGIN and END among them */
 	uint32_t awaited;     /* those that don't run just once: none of them, and the script is done */
-	bool verbose;
+	bool verbose, quiet;
 };
 
 /* Creates the maps and loads the programs. False: said why; unload() cleans up in any case. */
@@ -41,7 +41,7 @@ uint32_t lru_entries(uint32_t declared, uint64_t bytes, uint32_t ncpus);
 /* Attaches everything but BEGIN and END. False: a probe has nothing attached. */
 bool attach(struct loaded *);
 void detach(struct loaded *);
-/* Runs each iterator that is attached, once. False: said why. */
+/* Runs each iterator that is attached, once; those with a file become that instead. False: said why. */
 bool run_iterators(struct loaded *);
 
 /* ---- child.c: -c ------------------------------------------------------------------------ */

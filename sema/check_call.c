@@ -85,6 +85,70 @@ void check_printf(struct checker *c, struct node *n)
 		     wanted == 1 ? "" : "s", given, given == 1 ? " is" : "s are");
 }
 
+/* ---- pinned iterators ------------------------------------------------------------------- */
+
+enum { KERNEL_VALUES = 12 }; /* MAX_BPRINTF_VARARGS, include/linux/bpf.h */
+
+/* What the kernel's own printf has of a conversion; it is it that prints there. */
+static bool kernel_prints(const struct conversion *v, const struct type *t)
+{
+	if (v->star_width || v->precision >= 0 || v->star_precision || v->alt || v->length < 4 ||
+	    (v->conv == 'p' && v->width > 0))
+		return false;
+	if (v->conv == 's')
+		return t->kind == T_STRING;
+	return strchr("diuxXp", v->conv) && (type_is_integer(t) || t->kind == T_POINTER);
+}
+
+static void check_kernel_printf(struct checker *c, struct node *n)
+{
+	struct node *arg = n->call.args->next;
+	uint32_t pos = 0, count = 0;
+	struct conversion v;
+	struct str fmt;
+
+	literal_text(c->s, n->call.args, &fmt);
+	for (uint32_t i = 0; i < fmt.len; i++)
+		if (fmt.s[i] & 0x80) {
+			FAIL(c, n->call.args, "iter-printf", "the kernel's printf takes ASCII only");
+			return;
+		}
+	while (format_next(fmt, &pos, &v)) {
+		if (v.conv == '%' || !arg)
+			continue;
+		if (!poisoned(arg) && !kernel_prints(&v, arg->type))
+			FAIL(c, arg, "iter-printf", "'%.*s' of %s can't be printed where an iterator is pinned",
+			     (int)(v.end - v.beg), fmt.s + v.beg, text_of(c, arg->type));
+		if (++count == KERNEL_VALUES + 1)
+			FAIL(c, arg, "iter-printf", "the kernel's printf takes at most %d values",
+			     KERNEL_VALUES);
+		arg = arg->next;
+	}
+}
+
+static bool is_pinned(const struct probe *p)
+{
+	for (uint32_t i = 0; i < p->points.n; i++)
+		for (uint32_t k = 0; k < p->points.v[i].targets.n; k++)
+			if (p->points.v[i].targets.v[k].pin)
+				return true;
+	return false;
+}
+
+/* It runs when xbt has long gone: nobody is there to do what is asked for. */
+static void check_pinned(struct checker *c, struct node *n)
+{
+	uint32_t e;
+
+	if (n->call.fn->id == B_printf) {
+		check_kernel_printf(c, n);
+	} else if (n->call.fn->effect == EFFECT_EVENT) {
+		e = FAIL(c, n, "iter-event", "%s() does nothing where an iterator is pinned: xbt has ended then",
+			 n->call.fn->name);
+		diag_hint(&c->s->diag, e, "printf() goes to who reads the file");
+	}
+}
+
 /* ---- calls ------------------------------------------------------------------------------ */
 
 static bool param_accepts(const struct checker *c, enum param_kind kind, const struct node *arg)
@@ -218,8 +282,11 @@ void check_call(struct checker *c, struct node *n)
 
 		diag_hint(&c->s->diag, e, "xbt --unsafe allows that");
 	}
-	if (check_args(c, n) && has_literals(n))
-		check_builtin(c, n);
+	if (!check_args(c, n) || !has_literals(n))
+		return;
+	check_builtin(c, n);
+	if (is_pinned(c->p))
+		check_pinned(c, n);
 }
 
 /* ---- aggregations ----------------------------------------------------------------------- */
