@@ -130,6 +130,7 @@ SRC = \
 	runtime/lru.c \
 	runtime/loop.c \
 	runtime/maps.c \
+	runtime/missed.c \
 	runtime/options.c \
 	runtime/out_flame.c \
 	runtime/out_json.c \

@@ -511,22 +511,3 @@ void unload(struct loaded *l)
 	if (s->ledger)
 		munmap(s->ledger, s->image->maps.v[IMAGE_LEDGER].value_size);
 }
-
-/* ---- the kernel's own losses ------------------------------------------------------------ */
-
-void report_missed(const struct loaded *l, FILE *err)
-{
-	const struct image *image = l->session->image;
-	uint64_t missed = 0;
-
-	for (uint32_t i = 0; i < image->progs.n; i++) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t size = sizeof info;
-
-		if (l->prog_fds[i] >= 0 && !bpf_obj_get_info_by_fd(l->prog_fds[i], &info, &size))
-			missed += info.recursion_misses;
-	}
-	if (missed)
-		fprintf(err, "xbt: %llu firings missed: a probe fired while another ran on the same CPU\n",
-			(unsigned long long)missed);
-}

@@ -156,6 +156,7 @@ static void report(struct loaded *l, const struct child *child)
 {
 	struct session *s = l->session;
 
+	count_missed(l);
 	detach(l); /* first: a script may trace the very calls that print its events */
 	loop_drain(s);
 	s->deaf = false;

@@ -20,6 +20,8 @@ struct loaded {
 	pid_t child_pid;      /* of -c's command; 0: none */
 	uint32_t attached;    /* targets, BEGIN and END among them */
 	uint32_t awaited;     /* those that don't run just once: none of them, and the script is done */
+	uint64_t missed, missed_returns; /* firings that links count as not run */
+	bool uncounted;       /* some were not counted */
 	bool verbose, quiet;
 };
 
@@ -30,11 +32,15 @@ bool exit_noted(struct session *);
 /* Runs the programs of a special probe: "begin", "end" or "self"; not those behind one that called exit(). */
 bool run_special(struct loaded *, const char *kind);
 void unload(struct loaded *);
-/* Firings that the kernel did not run our programs for, as far as it counts them. */
-void report_missed(const struct loaded *, FILE *err);
 
 /* lru.c: how many entries an lruhash must have to hold so many elements of so many bytes. */
 uint32_t lru_entries(uint32_t declared, uint64_t bytes, uint32_t ncpus);
+
+/* ---- missed.c: what the kernel did not run our programs for ----------------------------- */
+
+/* Asks the links, before they go. */
+void count_missed(struct loaded *);
+void report_missed(const struct loaded *, FILE *err);
 
 /* ---- attach.c: onto the probes ---------------------------------------------------------- */
 
