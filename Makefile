@@ -99,6 +99,7 @@ SRC = \
 	codegen/lower.c \
 	codegen/prune.c \
 	probes/attach.c \
+	probes/bpf_program.c \
 	probes/btf_list.c \
 	probes/btf_target.c \
 	probes/counter.c \

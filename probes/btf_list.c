@@ -61,24 +61,32 @@ bool btf_index_has(const struct btf_index *x, struct str function)
 	return table_get(&x->functions, function) != NULL;
 }
 
-static void print_line(const struct btf_index *x, uint32_t type, struct str name, FILE *out)
+static void print_line(struct arena *a, const struct btf_file *btf, uint32_t type, struct str name, FILE *out)
 {
-	fprintf(out, "    %s\n", btf_declaration(x->arena, x->btf, type, name));
+	fprintf(out, "    %s\n", btf_declaration(a, btf, type, name));
+}
+
+void btf_print_arguments(struct arena *a, const struct btf_file *btf, uint32_t id, uint32_t first,
+			 bool retval, FILE *out)
+{
+	const struct btf_type *proto = btf_record(btf, btf_record(btf, id)->type);
+	const struct btf_param *param = (const struct btf_param *)(proto + 1);
+
+	if (btf_record_kind(proto) != BTF_KIND_FUNC_PROTO)
+		return;
+	for (uint32_t i = first; i < btf_record_members(proto) && param[i].type; i++)
+		print_line(a, btf, param[i].type, btf_name(btf, param[i].name_off), out);
+	if (retval && proto->type)
+		print_line(a, btf, proto->type, STR("retval"), out);
 }
 
 void btf_index_arguments(const struct btf_index *x, struct str function, uint32_t first, bool retval,
 			 FILE *out)
 {
 	uint32_t id = (uint32_t)(uintptr_t)table_get(&x->functions, function);
-	const struct btf_type *proto = id ? btf_record(x->btf, btf_record(x->btf, id)->type) : NULL;
-	const struct btf_param *param = (const struct btf_param *)(proto + 1);
 
-	if (!proto || btf_record_kind(proto) != BTF_KIND_FUNC_PROTO)
-		return;
-	for (uint32_t i = first; i < btf_record_members(proto) && param[i].type; i++)
-		print_line(x, param[i].type, btf_name(x->btf, param[i].name_off), out);
-	if (retval && proto->type)
-		print_line(x, proto->type, STR("retval"), out);
+	if (id)
+		btf_print_arguments(x->arena, x->btf, id, first, retval, out);
 }
 
 void btf_index_fields(const struct btf_index *x, struct str tag, FILE *out)
@@ -93,8 +101,8 @@ void btf_index_fields(const struct btf_index *x, struct str tag, FILE *out)
 
 		/* Pointers stand in unions that give them 8 bytes everywhere. */
 		if (btf_record_kind(of) == BTF_KIND_UNION && btf_record_members(of))
-			print_line(x, inner->type, btf_name(x->btf, inner->name_off), out);
+			print_line(x->arena, x->btf, inner->type, btf_name(x->btf, inner->name_off), out);
 		else
-			print_line(x, member[i].type, btf_name(x->btf, member[i].name_off), out);
+			print_line(x->arena, x->btf, member[i].type, btf_name(x->btf, member[i].name_off), out);
 	}
 }

@@ -3,6 +3,7 @@
  * fentry and fexit: kernel functions by their types, at less cost than kprobes.
  *
  *	fentry:vfs_read { args.count }  fexit:vfs_read { retval }  fentry:ext4:ext4_*
+ *	fentry:bpf:xdp_prog  fexit:bpf:ID:xdp_prog
  *
  * BTF tells the functions' arguments and results; the program's context is an array of words, the
  * arguments and (fexit) then the result. A program belongs to one function: the kernel is told which
@@ -14,21 +15,28 @@
 
 #include "codegen/build.h"
 #include "codegen/image.h"
+#include "probes/bpf_program.h"
 #include "sema/script.h"
 #include "target/target.h"
 
 /* ---- compiling -------------------------------------------------------------------------- */
 
-/* Two parts are left: module (empty: any) and function. */
+static bool is_program(const struct attach_point *ap)
+{
+	return str_is(ap->part[0], "bpf");
+}
+
+/* Three parts are left: module (empty: any; "bpf": programs), function, and a program's number. */
 static bool parse_fentry(struct script *s, struct attach_point *ap)
 {
-	uint32_t e;
+	if (ap->nparts == 3 && is_program(ap)) {
+		struct str id = ap->part[1];
 
-	if (ap->nparts >= 2 && str_is(ap->part[0], "bpf")) {
-		e = diag_error(&s->diag, ap->at, "bpf-target", "xbt can't trace BPF programs");
-		diag_hint(&s->diag, e, "the kernel functions that they call can be traced");
-		return false;
+		ap->part[1] = ap->part[2];
+		ap->part[2] = id;
+		return (id.len && ap->part[1].len) || attach_malformed(s, ap);
 	}
+	ap->part[2] = (struct str){ "", 0 };
 	if (ap->nparts == 1) {
 		ap->part[1] = ap->part[0];
 		ap->part[0] = (struct str){ "", 0 };
@@ -115,6 +123,10 @@ static void expand_fentry(struct script *s, struct attach_point *ap, const char 
 	struct expansion x = { .s = s, .ap = ap };
 	struct str module = ap->part[0];
 
+	if (is_program(ap)) {
+		bpf_functions_expand(s, ap, why, hint);
+		return;
+	}
 	*why = ctype_no_btf(s);
 	if (*why)
 		return;
@@ -139,7 +151,7 @@ static ref arg_fentry(struct build *b, const struct target *t, int n)
 		return build_ctx_load(b, n * 8, 8, false);
 	if (n == -1)
 		return build_ctx_load(b, (int32_t)t->args->size, 8, false);
-	return build_symbol(b, str_of(t->name));
+	return t->address ? build_const(b, (int64_t)t->address) : build_symbol(b, str_of(t->name));
 }
 
 static uint32_t count_fentry(const struct target *t)
@@ -154,7 +166,8 @@ static int prepare_fentry(const struct prog *prog, struct links *links, struct l
 	const struct target *t = &prog->targets[0];
 
 	loading->attach_type = prog->kind->provides & HAS_RETVAL ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY;
-	return btf_target(links, t->group, t->name, loading);
+	return t->number ? bpf_function_prepare(t, links, loading)
+			 : btf_target(links, t->group, t->name, loading);
 }
 
 static const char *refusal(struct arena *a, int error)
@@ -218,6 +231,23 @@ static void list_one(void *ctx, const char *function, const char *module)
 		btf_index_arguments(btf, str_of(function), 0, l->kind->provides & HAS_RETVAL, l->out);
 }
 
+static bool list_program(void *ctx, const struct bpf_function *f)
+{
+	struct listing *l = ctx;
+	const char *name;
+
+	if (!f->btf)
+		return true;
+	name = arena_printf(l->arena, "bpf:%u:%.*s", f->program, STR_ARG(f->name));
+	if (!attach_listed(l->pattern, name) &&
+	    !attach_listed(l->pattern, arena_printf(l->arena, "bpf:%.*s", STR_ARG(f->name))))
+		return true;
+	l->n += fprintf(l->out, "%s:%s\n", l->kind->name, name) > 0;
+	if (l->verbose)
+		btf_print_arguments(l->arena, f->btf, f->type_id, 0, l->kind->provides & HAS_RETVAL, l->out);
+	return true;
+}
+
 static uint32_t list_fentry(const struct probe_kind *kind, struct arena *a, struct str pattern,
 			    bool verbose, FILE *out)
 {
@@ -225,6 +255,7 @@ static uint32_t list_fentry(const struct probe_kind *kind, struct arena *a, stru
 
 	l.btf = btf_index_open(a);
 	tracefs_functions(a, NULL, STR("*"), list_one, &l);
+	bpf_functions_each(a, list_program, &l);
 	return l.n;
 }
 
@@ -232,7 +263,7 @@ const struct probe_kind probe_fentry = {
 	.name = "fentry",
 	.alias = "f",
 	.old_name = "kfunc",
-	.form = "fentry:FUNCTION or fentry:MODULE:FUNCTION",
+	.form = "fentry:FUNCTION, fentry:MODULE:FUNCTION or fentry:bpf:[ID:]FUNCTION",
 	.type = BPF_PROG_TYPE_TRACING,
 	.provides = HAS_ARGS | HAS_ARGN | HAS_FUNC,
 	.single = true,
@@ -250,7 +281,7 @@ const struct probe_kind probe_fexit = {
 	.name = "fexit",
 	.alias = "fr",
 	.old_name = "kretfunc",
-	.form = "fexit:FUNCTION or fexit:MODULE:FUNCTION",
+	.form = "fexit:FUNCTION, fexit:MODULE:FUNCTION or fexit:bpf:[ID:]FUNCTION",
 	.type = BPF_PROG_TYPE_TRACING,
 	.provides = HAS_ARGS | HAS_ARGN | HAS_RETVAL | HAS_FUNC,
 	.single = true,

@@ -71,6 +71,7 @@ struct loading {
 	uint32_t attach_type;    /* enum bpf_attach_type, of today's kernels */
 	uint32_t btf_id;         /* of the function, in the kernel's BTF or in btf_fd's */
 	int btf_fd;              /* of a module; 0: the kernel itself. The caller closes it. */
+	int prog_fd;             /* the BPF program that the function is of; 0: none. The same. */
 };
 
 struct links {
@@ -202,6 +203,9 @@ struct btf_index *btf_index_module(struct btf_index *, const char *module);
 bool btf_index_has(const struct btf_index *, struct str function);
 /* Prints a function's parameters from the first on, and what it returns, each on a line. */
 void btf_index_arguments(const struct btf_index *, struct str function, uint32_t first, bool retval,
+			 FILE *);
+/* The same of a function of any BTF. */
+void btf_print_arguments(struct arena *, const struct btf_file *, uint32_t id, uint32_t first, bool retval,
 			 FILE *);
 /* The same of a struct's fields. */
 void btf_index_fields(const struct btf_index *, struct str tag, FILE *);

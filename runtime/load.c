@@ -346,7 +346,7 @@ static struct btf *describe_functions(const struct prog *p, struct bpf_func_info
 	type = btf__add_func_proto(btf, type);
 	for (uint32_t i = 0; i <= p->ncallbacks && type > 0; i++) {
 		info[i].insn_off = i ? p->callbacks[i - 1] : 0;
-		info[i].type_id = (uint32_t)btf__add_func(btf, i ? "body" : "main",
+		info[i].type_id = (uint32_t)btf__add_func(btf, i ? "body" : p->name,
 							  i ? BTF_FUNC_STATIC : BTF_FUNC_GLOBAL, type);
 	}
 	if (btf && !btf__load_into_kernel(btf))
@@ -360,7 +360,8 @@ static int try_load(const struct prog *p, const struct loading *as, const struct
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = log ? LOG_SIZE : 0,
 		    .log_level = log ? 1 : 0, .expected_attach_type = as->attach_type,
-		    .attach_btf_id = as->btf_id, .attach_btf_obj_fd = (uint32_t)as->btf_fd);
+		    .attach_btf_id = as->btf_id, .attach_btf_obj_fd = (uint32_t)as->btf_fd,
+		    .attach_prog_fd = (uint32_t)as->prog_fd);
 	struct bpf_func_info info[p->ncallbacks + 1];
 	struct btf *btf = NULL;
 	int fd;
@@ -452,6 +453,8 @@ static bool load_program(struct loaded *l, uint32_t index)
 	fine = error || load_instructions(l, index, &as, insns);
 	if (as.btf_fd > 0)
 		close(as.btf_fd);
+	if (as.prog_fd > 0)
+		close(as.prog_fd);
 	free(insns);
 	return fine;
 }

@@ -23,6 +23,7 @@ struct ctype_file {
 	struct btf_file *btf;
 	const struct type **types; /* by id */
 	uint32_t ntypes;
+	bool alone; /* a BPF program's: shares nothing with the kernel's */
 };
 
 /* What a struct's fields are made from: somebody else's matter, or a record; for one that is known by its
@@ -274,7 +275,7 @@ static const struct type *make(struct script *s, struct ctype_file *f, uint32_t 
 static struct ctype_file *owner(struct script *s, struct ctype_file *f, uint32_t id)
 {
 	/* The ids of the kernel's own are the same in its modules. */
-	return f != s->ctypes.files.v[0] && btf_record(s->ctypes.files.v[0]->btf, id)->info
+	return !f->alone && f != s->ctypes.files.v[0] && btf_record(s->ctypes.files.v[0]->btf, id)->info
 		       ? s->ctypes.files.v[0] : f;
 }
 
@@ -568,20 +569,64 @@ static const struct type *arguments(struct script *s, struct ctype_file *f, cons
 	return type_struct(&s->types, name, fields, count, offset);
 }
 
-const struct type *ctype_function(struct script *s, struct str name, const struct type **retval)
+static const struct type *function(struct script *s, struct ctype_file *f, uint32_t id, struct str name,
+				   const struct type **retval)
 {
-	uint32_t id;
-	struct ctype_file *f = find(s, name, KIND(FUNC), &id);
-	const struct btf_type *proto = f ? btf_record(f->btf, btf_record(f->btf, id)->type) : NULL;
+	const struct btf_type *proto = btf_record(f->btf, btf_record(f->btf, id)->type);
 	const struct type *t;
 
-	if (!proto || btf_record_kind(proto) != BTF_KIND_FUNC_PROTO)
+	if (btf_record_kind(proto) != BTF_KIND_FUNC_PROTO)
 		return NULL;
 	t = from_btf(s, f, proto->type, 0);
 	if (t->kind == T_POINTER && t->space == SPACE_NONE)
 		t = type_pointer(&s->types, t->of, SPACE_KERNEL);
 	*retval = t->kind == T_VOID ? NULL : t;
 	return arguments(s, f, proto, 0, name);
+}
+
+const struct type *ctype_function(struct script *s, struct str name, const struct type **retval)
+{
+	uint32_t id;
+	struct ctype_file *f = find(s, name, KIND(FUNC), &id);
+
+	return f ? function(s, f, id, name, retval) : NULL;
+}
+
+/* include/linux/bpf_types.h: what programs are told, and what there is. */
+static const struct type *real_context(struct script *s, const struct type *t)
+{
+	static const char *const structs[][2] = {
+		{ "__sk_buff", "sk_buff" }, { "xdp_md", "xdp_buff" }, { "bpf_sock_addr", "bpf_sock_addr_kern" },
+		{ "bpf_sock_ops", "bpf_sock_ops_kern" }, { "sk_msg_md", "sk_msg" },
+		{ "bpf_perf_event_data", "bpf_perf_event_data_kern" }, { "bpf_sysctl", "bpf_sysctl_kern" },
+		{ "bpf_sockopt", "bpf_sockopt_kern" }, { "sk_reuseport_md", "sk_reuseport_kern" },
+		{ "bpf_sk_lookup", "bpf_sk_lookup_kern" }, { "bpf_sock", "sock" },
+	};
+
+	for (size_t i = 0; t->kind == T_POINTER && t->of->kind == T_STRUCT && i < LEN(structs); i++)
+		if (str_is(t->of->name, structs[i][0]))
+			return type_pointer(&s->types, ctype_shell(s, structs[i][1]), SPACE_KERNEL);
+	return t;
+}
+
+const struct type *ctype_program_function(struct script *s, struct btf_file *btf, uint32_t id,
+					  const struct type **retval)
+{
+	struct ctype_file *f = arena_alloc(&s->work, sizeof *f);
+	struct str name = btf_name(btf, btf_record(btf, id)->name_off);
+	const struct type *t;
+	struct field *fields;
+
+	*f = (struct ctype_file){ .btf = btf, .alone = true };
+	t = function(s, f, id, name, retval);
+	if (!t)
+		return NULL;
+	fields = arena_alloc(&s->arena, (t->nfields + 1) * sizeof *fields);
+	for (uint32_t i = 0; i < t->nfields; i++) {
+		fields[i] = t->fields[i];
+		fields[i].type = real_context(s, fields[i].type);
+	}
+	return type_struct(&s->types, name, fields, t->nfields, t->size);
 }
 
 /* The function that calls what is attached has the parameters' names; the first is the tracepoint's own. */

@@ -93,6 +93,10 @@ const struct type *ctype_struct(struct script *, struct str name);
  * the offsets where programs of fentry and its like find them, 8-byte words from the first on. *retval:
  * what it returns, NULL for nothing. NULL: BTF knows no such function. */
 const struct type *ctype_function(struct script *, struct str name, const struct type **retval);
+/* The same of a function of a BPF program, which has types of its own. What it calls its context is what
+ * the kernel really gives it. */
+const struct type *ctype_program_function(struct script *, struct btf_file *, uint32_t id,
+					  const struct type **retval);
 /* The same of a tracepoint's raw arguments; `name` without its category. */
 const struct type *ctype_raw_tracepoint(struct script *, struct str name);
 

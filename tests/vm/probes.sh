@@ -105,6 +105,33 @@ test_copies() {
 	nothing_left "copies"
 }
 
+# A program with two functions, which runs when it is told to, and its like without types.
+test_programs() {
+	has_fentry || { skip "BPF programs" "this kernel takes no fentry"; return; }
+	cc -o "$dir/loader" tests/vm/program.c -lbpf || { bad "BPF programs" "tests/vm/program.c"; return; }
+	"$dir/loader" >"$dir/ready" &
+	loader=$!
+	while ! grep -q ready "$dir/ready"; do sleep 0.1; done
+	start -e 'fentry:bpf:lab_sum { @in[args.a, args.b, arg1] = count(); } fexit:bpf:*:lab_sum { @out[retval, args.b] = count(); }
+		fentry:bpf:lab_f* { @len[args.skb->len, probetype] = count(); } fexit:bpf:lab_filter { @[retval] = count(); @f[func] = count(); }'
+	kill -USR1 $loader
+	while ! grep -q done "$dir/ready"; do sleep 0.1; done
+	stop
+	equal "fentry:bpf:FUNCTION" "$(value '@in[5, 7, 7]')" 100
+	equal "fexit:bpf:*:FUNCTION" "$(value '@out[12, 7]')" 100
+	equal "a program's context is the kernel's" "$(value '@len[50, fentry]')" 100
+	equal "fexit of a program" "$(value '@[12]')" 100
+	equal "func of a program" "$(sed -n 's/^@f.bpf_prog_[0-9a-f]*_\(.*\)/\1/p' "$out")" "lab_filter]: 100"
+	equal "-lv of a program" "$("$XBT" -lv 'fexit:bpf:lab_sum' | tail -n 3 | tr -s '\n ' ' ')" " int a long int b int retval "
+	equal "-l fentry:bpf:*" "$("$XBT" -l 'fentry:bpf:*' | sed 's/[0-9][0-9]*/ID/' | sort | tr '\n' ' ')" "fentry:bpf:ID:lab_filter fentry:bpf:ID:lab_sum "
+	"$XBT" -e 'fentry:bpf:lab_untyped { }' >"$out" 2>"$err"
+	grep -q 'this BPF program has no BTF' "$err" && ok "a program without BTF" || bad "a program without BTF" "$(cat "$err")"
+	"$XBT" -e 'fentry:bpf:lab_smu { }' >"$out" 2>"$err"
+	grep -q "did you mean 'fentry:bpf:lab_sum'" "$err" && ok "a program that isn't there" || bad "a program that isn't there" "$(cat "$err")"
+	kill $loader
+	wait $loader 2>/dev/null
+}
+
 # Of a function that many sleep in, the kernel remembers the callers of some only: what it doesn't, it
 # counts, or xbt says that it can't.
 test_missed() {
