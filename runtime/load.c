@@ -423,7 +423,8 @@ static bool load_instructions(struct loaded *l, uint32_t index, const struct loa
 	/* Not for want of privilege: let the verifier tell. */
 	if (fd < 0 && error != EPERM && (log = calloc(1, LOG_SIZE))) {
 		fd = try_load(p, as, insns, log);
-		error = errno;
+		/* Before 6.4: there is more to say than the log holds. */
+		error = errno == ENOSPC ? E2BIG : errno;
 		if (fd < 0 && !(l->refused[index] = target_refused(p, log)))
 			explain_refusal(l, p, log, error);
 	} else if (fd < 0 && p->kind->single && may_trace(l)) {

@@ -105,6 +105,38 @@ test_copies() {
 	nothing_left "copies"
 }
 
+# A terminal's Ctrl-C while attaching takes long, and one more while detaching does.
+test_interrupt() {
+	grep -q ' fprobe_' /proc/kallsyms && { skip "Ctrl-C while attaching" "one link attaches them all"; return; }
+	mkfifo "$dir/keys"
+	script -qefc "$XBT -e 'config = { max_probes = 10000 } kprobe:b*, kprobe:c* { @ = count(); } END { printf(\"the end\\n\"); }'" "$dir/terminal" <"$dir/keys" >/dev/null &
+	terminal=$!
+	exec 8>"$dir/keys"
+	tries=600
+	until grep -q 'attaching: [0-9]* of ' "$dir/terminal" || [ $tries = 0 ]; do
+		sleep 0.1
+		tries=$((tries - 1))
+	done
+	printf '\003' >&8
+	wait $terminal
+	equal "Ctrl-C while attaching: status" $? 1
+	exec 8>&-
+	equal "Ctrl-C while attaching: said in place of the progress" "$(tr '\r' '\n' <"$dir/terminal" | grep -ac '^.\[Kxbt: interrupted while attaching$')" 1
+	equal "Ctrl-C while attaching: no END" "$(grep -ac '^the end' "$dir/terminal")" 0
+	nothing_left "Ctrl-C while attaching"
+}
+
+# Threads are there only while it detaches.
+test_interrupt_detach() {
+	start -e 'kprobe:bio_*, kprobe:vfs_* { @ = count(); } END { printf("the end\n"); }'
+	kill -INT $tracer
+	perl -e 'while (-d "/proc/$ARGV[0]/task") { my @threads = glob "/proc/$ARGV[0]/task/*"; if (@threads > 1) { kill "INT", $ARGV[0]; kill "TERM", $ARGV[0]; print "again\n"; exit } }' $tracer >"$dir/again"
+	wait $tracer
+	equal "Ctrl-C while detaching: status" $? 0
+	equal "Ctrl-C while detaching" "$(cat "$dir/again") $(grep -c '^the end' "$out") $(grep -c '^@: ' "$out")" "again 1 1"
+	nothing_left "Ctrl-C while detaching"
+}
+
 # A program with two functions, which runs when it is told to, and its like without types.
 test_programs() {
 	has_fentry || { skip "BPF programs" "this kernel takes no fentry"; return; }
