@@ -133,6 +133,7 @@ SRC = \
 	runtime/maps.c \
 	runtime/missed.c \
 	runtime/options.c \
+	runtime/pair.c \
 	runtime/out_flame.c \
 	runtime/out_json.c \
 	runtime/out_text.c \

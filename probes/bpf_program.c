@@ -91,8 +91,9 @@ static bool visit_functions(struct arena *a, uint32_t id, int fd, bpf_function_v
 
 bool bpf_functions_each(struct arena *a, bpf_function_visit *visit, void *ctx)
 {
+	bool frozen = strcmp(target_path(a, "/"), "/") != 0; /* XBT_ROOT's kernel runs no programs */
+	bool more = !frozen;
 	uint32_t id = 0;
-	bool more = true;
 
 	while (more && !bpf_prog_get_next_id(id, &id)) {
 		int fd = bpf_prog_get_fd_by_id(id);

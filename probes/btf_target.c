@@ -22,6 +22,13 @@ static struct btf_file *kernel_btf(struct links *links)
 	return links->btf;
 }
 
+uint32_t btf_kernel_function(struct links *links, const char *name)
+{
+	struct btf_file *kernel = kernel_btf(links);
+
+	return kernel ? btf_find(kernel, str_of(name), 1u << BTF_KIND_FUNC) : 0;
+}
+
 /* The kernel's own object for a module's BTF; -1: there is none. */
 static int open_module(const char *module)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Links that put one program on many functions at once: kprobe.multi (Linux 5.18, with
- * CONFIG_FPROBE) and uprobe.multi (6.6). Thousands of probes then cost one system call.
+ * CONFIG_FPROBE) and uprobe.multi (6.6). Thousands of probes then cost one system call. kprobe.session
+ * is the same at entry and return.
  *
  * A program must be loaded for this, so whether the kernel can do it is asked before: with a link
  * that can't be made, whose error tells. Where it can't, or one of the functions is refused, the
@@ -18,7 +19,9 @@
 #include "target/target.h"
 
 /* enum bpf_attach_type, and flags. */
-enum { KPROBE_MULTI = 42, UPROBE_MULTI = 48, AT_RETURN = 1 };
+enum { KPROBE_MULTI = 42, UPROBE_MULTI = 48, KPROBE_SESSION = 56, AT_RETURN = 1 };
+/* Since when sessions have room for the returns of all calls. */
+enum { RELEASE_SESSION = 6 << 16 | 14 << 8 };
 
 /* union bpf_attr, as BPF_LINK_CREATE sees it. */
 struct link_attr {
@@ -107,6 +110,7 @@ struct range {
 	const struct prog *prog;
 	struct links *links;
 	int prog_fd;
+	uint32_t session;     /* its attach type; 0: an ordinary link of its kind */
 	uint64_t *words, *semaphores, *cookies;
 };
 
@@ -116,7 +120,8 @@ static int attach_kprobes(const struct range *r, uint32_t first, uint32_t n)
 {
 	const struct target *t = r->prog->targets + first;
 	bool by_address = t->by_address;
-	struct link_attr attr = { .prog_fd = (uint32_t)r->prog_fd, .attach_type = KPROBE_MULTI };
+	struct link_attr attr = { .prog_fd = (uint32_t)r->prog_fd,
+				  .attach_type = r->session ? r->session : KPROBE_MULTI };
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (t[i].number || t[i].by_address != by_address)
@@ -124,7 +129,7 @@ static int attach_kprobes(const struct range *r, uint32_t first, uint32_t n)
 		r->words[i] = by_address ? t[i].address : (uintptr_t)t[i].name;
 	}
 	attr.kprobe.count = n;
-	attr.kprobe.flags = r->prog->kind->provides & HAS_RETVAL ? AT_RETURN : 0;
+	attr.kprobe.flags = !r->session && r->prog->kind->provides & HAS_RETVAL ? AT_RETURN : 0;
 	attr.kprobe.cookies = (uintptr_t)(r->cookies + first);
 	*(by_address ? &attr.kprobe.addresses : &attr.kprobe.symbols) = (uintptr_t)r->words;
 	return create(&attr);
@@ -166,16 +171,49 @@ static void attach_range(const struct range *r, uint32_t first, uint32_t n, bool
 	}
 }
 
+static void range_init(struct range *r, int prog_fd, const struct prog *prog, struct links *links)
+{
+	*r = (struct range){ .prog = prog, .links = links, .prog_fd = prog_fd };
+	r->words = arena_alloc(links->arena, 3 * prog->ntargets * sizeof *r->words);
+	r->semaphores = r->words + prog->ntargets;
+	r->cookies = r->semaphores + prog->ntargets;
+	for (uint32_t i = 0; i < prog->ntargets; i++)
+		r->cookies[i] = i;
+}
+
 void multi_attach(int prog_fd, const struct prog *prog, struct links *links, bool *attached)
 {
-	struct range r = { .prog = prog, .links = links, .prog_fd = prog_fd };
+	struct range r;
 
 	if (!can_link(links, prog->kind->provides & IS_USER))
 		return;
-	r.words = arena_alloc(links->arena, 3 * prog->ntargets * sizeof *r.words);
-	r.semaphores = r.words + prog->ntargets;
-	r.cookies = r.semaphores + prog->ntargets;
-	for (uint32_t i = 0; i < prog->ntargets; i++)
-		r.cookies[i] = i;
+	range_init(&r, prog_fd, prog, links);
 	attach_range(&r, 0, prog->ntargets, attached);
+}
+
+/* ---- entry and return at once ----------------------------------------------------------- */
+
+bool session_prepare(struct links *links, struct loading *loading, uint32_t *is_return)
+{
+	struct features features;
+
+	features_read(links->arena, &features);
+	if (features.release < RELEASE_SESSION || !can_link(links, false))
+		return false;
+	loading->attach_type = KPROBE_SESSION;
+	*is_return = btf_kernel_function(links, "bpf_session_is_return");
+	return *is_return;
+}
+
+bool session_attach(int prog_fd, const struct prog *prog, struct links *links)
+{
+	struct range r;
+	int fd;
+
+	range_init(&r, prog_fd, prog, links);
+	r.session = KPROBE_SESSION;
+	fd = attach_kprobes(&r, 0, prog->ntargets);
+	if (fd >= 0)
+		attach_keep(links, fd, prog, &prog->targets[0]);
+	return fd >= 0;
 }

@@ -188,10 +188,17 @@ int first_cpu(struct arena *);
 int multi_prepare(const struct prog *, struct links *, struct loading *);
 void multi_attach(int prog_fd, const struct prog *, struct links *, bool *attached);
 
+/* The same for the runtime: one program at entry and return. What it must be loaded with, and the number
+ * of the kernel's function that tells which of them it is at. False: this kernel has no such links. */
+bool session_prepare(struct links *, struct loading *, uint32_t *is_return);
+bool session_attach(int prog_fd, const struct prog *, struct links *);
+
 /* ---- btf_target.c: for probes/ only ----------------------------------------------------- */
 
 /* The function that a program is loaded for: btf_id and btf_fd. 0, or -errno and links->why. */
 int btf_target(struct links *, const char *module, const char *function, struct loading *);
+/* A function of the kernel proper; 0: there is none. */
+uint32_t btf_kernel_function(struct links *, const char *name);
 
 /* ---- btf_list.c: for probes/ only -------------------------------------------------------- */
 

@@ -149,7 +149,9 @@ static void attach_program(struct attaching *a, uint32_t index)
 	const struct prog *p = &l->session->image->progs.v[index];
 	bool *attached = arena_alloc(l->links.arena, p->ntargets * sizeof *attached);
 
-	if (p->ntargets > 1 && p->kind->attach_all && l->prog_fds[index] >= 0)
+	if (l->partner[index] != index)
+		memset(attached, true, p->ntargets * sizeof *attached);
+	else if (p->ntargets > 1 && p->kind->attach_all && l->prog_fds[index] >= 0)
 		p->kind->attach_all(l->prog_fds[index], p, &l->links, attached);
 	for (uint32_t k = 0; k < p->ntargets && !attach_interrupted(); k++, a->tried++) {
 		if (attached[k])
@@ -170,8 +172,11 @@ static bool attach_programs(struct attaching *a)
 		a->all += image->progs.v[i].ntargets;
 	raise_limit();
 	keep_spare(spare);
-	for (uint32_t i = 0; i < image->progs.n && !attach_interrupted(); i++)
+	for (uint32_t i = 0; i < image->progs.n && !attach_interrupted(); i++) {
+		if (a->l->partner[i] > i && attach_pair(a->l, i) && a->l->verbose)
+			fprintf(stderr, "one link for entry and return (kprobe.session):\n");
 		attach_program(a, i);
+	}
 	free_spare(spare);
 	if (a->shown)
 		fputs("\r\033[K", stderr);

@@ -244,13 +244,14 @@ static const char *log_tail(const char *log)
 	return tail > log ? tail + 2 : log;
 }
 
-static bool has_loop(const struct prog *p)
+/* The instruction that a loop jumps back to, the first of them; ninsns: there is none. */
+static uint32_t find_loop(const struct prog *p)
 {
 	for (uint32_t i = 0; i < p->ninsns; i++)
 		if (BPF_CLASS(p->insns[i].code) == BPF_JMP && BPF_OP(p->insns[i].code) != BPF_CALL &&
 		    p->insns[i].off < 0)
-			return true;
-	return false;
+			return i + 1 + (uint32_t)p->insns[i].off;
+	return p->ninsns;
 }
 
 /* What the kernel takes: BPF_COMPLEXITY_LIMIT_INSNS, MAX_USED_MAPS (include/linux/bpf.h, bpf_verifier.h). */
@@ -274,7 +275,7 @@ static uint32_t count_maps(const struct loaded *l, const struct prog *p, uint32_
 static void explain_limit(struct loaded *l, const struct prog *p, struct span at)
 {
 	uint32_t over, maps = count_maps(l, p, &over), e;
-	bool loop = has_loop(p);
+	bool loop = find_loop(p) < p->ninsns;
 
 	if (maps > MAPS_MAX) {
 		e = diag_error(&l->diag, at, "verifier-maps",
@@ -283,6 +284,8 @@ static void explain_limit(struct loaded *l, const struct prog *p, struct span at
 		diag_hint(&l->diag, e, "elements of one map may do, or several probes of the same name");
 		return;
 	}
+	if (loop)
+		at = (struct span){ p->spans[find_loop(p)], p->spans[find_loop(p)] + 1 };
 	e = diag_error(&l->diag, at, "verifier-limit",
 				loop ? "the kernel can't see that a loop of %s ends (%u instructions)"
 				     : "the program of %s is too large or too complex for the kernel (%u instructions)",
@@ -437,7 +440,7 @@ static bool load_instructions(struct loaded *l, uint32_t index, const struct loa
 	return fd >= 0 || l->refused[index];
 }
 
-static bool load_program(struct loaded *l, uint32_t index)
+bool load_program(struct loaded *l, uint32_t index)
 {
 	const struct prog *p = &l->session->image->progs.v[index];
 	struct bpf_insn *insns = malloc(p->ninsns * sizeof *insns);
@@ -460,16 +463,46 @@ static bool load_program(struct loaded *l, uint32_t index)
 	return fine;
 }
 
-bool load(struct loaded *l)
+int load_quietly(struct loaded *l, const struct prog *p, const struct loading *as)
 {
-	const struct image *image = l->session->image;
+	struct bpf_insn *insns = malloc(p->ninsns * sizeof *insns);
+	int fd = -1;
+
+	if (!insns)
+		return -1;
+	relocate(l, p, insns);
+	fd = try_load(p, as, insns, NULL);
+	free(insns);
+	return fd;
+}
+
+static bool load_programs(struct loaded *l)
+{
+	uint32_t n = l->session->image->progs.n;
+
+	l->partner = arena_alloc(l->links.arena, (n + 1) * sizeof *l->partner);
+	for (uint32_t i = 0; i < n; i++)
+		l->partner[i] = i;
+	for (uint32_t i = 0; i < n; i++)
+		if (l->partner[i] == i && !load_pair(l, i) && !load_program(l, i))
+			return false;
+	return true;
+}
+
+/* All that do not fit are told, before anything is made. */
+static bool fit_all(struct loaded *l)
+{
 	bool fine = true;
 
-	for (uint32_t i = 0; i < image->progs.n; i++)
-		fine &= fits(l, &image->progs.v[i]);
-	fine = fine && create_maps(l);
-	for (uint32_t i = 0; fine && i < image->progs.n; i++)
-		fine = load_program(l, i);
+	for (uint32_t i = 0; i < l->session->image->progs.n; i++)
+		fine &= fits(l, &l->session->image->progs.v[i]);
+	return fine;
+}
+
+bool load(struct loaded *l)
+{
+	bool fine = fit_all(l) && create_maps(l) && load_programs(l);
+
 	diag_print(&l->diag, stderr);
 	return fine;
 }

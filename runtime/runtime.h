@@ -15,6 +15,7 @@ struct loaded {
 	struct session *session;
 	int *prog_fds;        /* parallel to image->progs; -1 */
 	const char **refused; /* the same: why a program could not be loaded for its target; NULL */
+	uint32_t *partner;    /* the same: the program that it was joined with (the first has both); itself */
 	struct links links;
 	struct diag diag;     /* what is said about the script while loading */
 	pid_t child_pid;      /* of -c's command; 0: none */
@@ -27,6 +28,10 @@ struct loaded {
 
 /* Creates the maps and loads the programs. False: said why; unload() cleans up in any case. */
 bool load(struct loaded *);
+/* Loads one program. False: said why. */
+bool load_program(struct loaded *, uint32_t index);
+/* The descriptor of a program, or -1: there is another way. */
+int load_quietly(struct loaded *, const struct prog *, const struct loading *);
 /* Was exit() called? Its event may have found no room, or have a flood of others before it. */
 bool exit_noted(struct session *);
 /* Runs the programs of a special probe: "begin", "end" or "self"; not those behind one that called exit(). */
@@ -35,6 +40,13 @@ void unload(struct loaded *);
 
 /* lru.c: how many entries an lruhash must have to hold so many elements of so many bytes. */
 uint32_t lru_entries(uint32_t declared, uint64_t bytes, uint32_t ncpus);
+
+/* ---- pair.c: kprobe and kretprobe of the same functions --------------------------------- */
+
+/* Loads the program together with a later one, if that can be. */
+bool load_pair(struct loaded *, uint32_t index);
+/* Attaches both to all their targets; or parts them for good. */
+bool attach_pair(struct loaded *, uint32_t index);
 
 /* ---- missed.c: what the kernel did not run our programs for ----------------------------- */
 

@@ -113,7 +113,7 @@ test_interrupt() {
 	terminal=$!
 	exec 8>"$dir/keys"
 	tries=600
-	until grep -q 'attaching: [0-9]* of ' "$dir/terminal" || [ $tries = 0 ]; do
+	until grep -qs 'attaching: [0-9]* of ' "$dir/terminal" || [ $tries = 0 ]; do
 		sleep 0.1
 		tries=$((tries - 1))
 	done
@@ -162,6 +162,25 @@ test_programs() {
 	grep -q "did you mean 'fentry:bpf:lab_sum'" "$err" && ok "a program that isn't there" || bad "a program that isn't there" "$(cat "$err")"
 	kill $loader
 	wait $loader 2>/dev/null
+}
+
+# Entry and return of the same functions by one link, where the kernel has such; what can't be is parted.
+test_session() {
+	case $(kernel_line) in 5.* | 6.? | 6.1[0-3]) links=0 ;; *) links=3 ;; esac
+	start -v -e 'kretprobe:vfs_read / comm == "dd" / { @back[probe, func] = count(); @sum = sum(retval); }
+		kprobe:vfs_read / comm == "dd" / { @to[probe, func] = count(); @size = sum(arg2); @s[tid] = nsecs; @l[args.count == 7] = count(); }
+		kprobe:vfs_wr* / comm == "dd" / { @many[probe, func] = count(); } kretprobe:vfs_wr* / comm == "dd" / { @many[probe, func] = count(); }
+		kprobe:asm_exc_page_fault, kprobe:vfs_fsync { } kretprobe:asm_exc_page_fault, kretprobe:vfs_fsync { }'
+	reads
+	stop
+	equal "kprobe.session: links" "$(grep -c 'kprobe.session' "$err")" $links
+	calls=$(value '@to[kprobe:vfs_read, vfs_read]')
+	[ "$calls" -ge 500 ] && ok "kprobe.session: entries" || bad "kprobe.session: entries" "$(cat "$out" "$err")"
+	equal "kprobe.session: returns" "$(value '@back[kretprobe:vfs_read, vfs_read]')" "$calls"
+	equal "kprobe.session: arguments" "$(value '@l[true]')" 500
+	[ "$(value '@many[kprobe:vfs_write, vfs_write]')" -ge 500 ] && equal "kprobe.session: wildcards" "$(value '@many[kretprobe:vfs_write, vfs_write]')" "$(value '@many[kprobe:vfs_write, vfs_write]')"
+	equal "parted, and one left out" "$(grep -c "warning: can't attach to k.*probe:asm_exc_page_fault" "$err")" 2
+	nothing_left "sessions"
 }
 
 # Of a function that many sleep in, the kernel remembers the callers of some only: what it doesn't, it
