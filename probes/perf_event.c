@@ -145,16 +145,18 @@ static int attach_cpus(const struct perf_event_attr *event, int prog_fd, const s
 		       const struct target *t, struct links *links, bool *refused)
 {
 	const char *online = online_cpus(links->arena);
+	uint32_t before = links->list.n;
+	int error = 0;
 
 	for (int cpu = 0; (cpu = next_cpu(online, cpu)) >= 0; cpu++) {
 		struct perf_event_attr attr = *event;
-		int error = attach_perf(&attr, -1, cpu, prog_fd, prog, t, links, refused);
 
-		/* A CPU may go offline meanwhile. */
+		error = attach_perf(&attr, -1, cpu, prog_fd, prog, t, links, refused);
+		/* A CPU may go offline meanwhile; but not all of them. */
 		if (error && !(error == -ENODEV && *refused))
 			return error;
 	}
-	return 0;
+	return links->list.n > before ? 0 : error;
 }
 
 /* A thread's event must also serve the threads it starts, but not the processes: inherit_thread

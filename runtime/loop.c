@@ -149,6 +149,7 @@ bool loop(struct loaded *l, struct child *child, pid_t pid)
 		watch(epoll, sideband_fd(s->sideband, i));
 	if (pid >= 0)
 		process = watch_process(epoll, pid);
+	ended = pid >= 0 && process < 0 && errno == ESRCH; /* while we attached */
 	while (fine && !s->done && !interrupted && !ended) {
 		struct epoll_event e = { 0 };
 		int n = epoll_pwait(epoll, &e, 1, s->at_once >= AT_ONCE ? 0 : -1, &s->waiting);
