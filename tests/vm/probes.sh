@@ -184,19 +184,19 @@ test_session() {
 }
 
 # Of a function that many sleep in, the kernel remembers the callers of some only: what it doesn't, it
-# counts, or xbt says that it can't.
+# counts, or xbt says that it can't. (The test itself may sleep once more while all are attached.)
 test_missed() {
 	for probes in do_nanosleep do_nanosleep,kretprobe:vfs_fsync; do
 		start -e "kprobe:do_nanosleep { @e = count(); } kretprobe:$probes { @r = count(); }"
 		perl -e 'for (1 .. 100) { unless (fork) { select undef, undef, undef, 0.001; sleep 1; exit } } 1 while wait > 0'
 		stop
 		returns=$(sed -n 's/^xbt: \([0-9]*\) returns missed: .*/\1/p' "$err")
-		equal "kretprobe:$probes: all calls" "$(value '@e')" 100
+		near "kretprobe:$probes: all calls" "$(value '@e')" 100 0 2
 		case $(kernel_line) in
 		5.* | 6.[0-6])
 			[ "$(value '@r')" -lt 100 ] && equal "kretprobe:$probes: misses are told of" "$(grep -c '^xbt: this kernel' "$err")" 1
 			;;
-		*) equal "kretprobe:$probes: returns and misses" "$(($(value '@r') + returns))" 100 ;;
+		*) near "kretprobe:$probes: returns and misses" $(($(value '@r') + ${returns:-0})) "$(value '@e')" 0 1 ;;
 		esac
 	done
 	equal "nothing is told where nothing is missed" "$("$XBT" -e 'kprobe:vfs_fsync { } interval:ms:1 { exit(); }' 2>&1 >/dev/null | grep -c '^xbt:')" 0
