@@ -144,6 +144,7 @@ static bool add_match(void *ctx, const struct bpf_function *f)
 	t->group = "bpf";
 	t->name = str_dup(&m->s->arena, f->name);
 	t->number = f->program;
+	t->type_id = f->type_id;
 	t->address = f->address;
 	t->args = ctype_program_function(m->s, f->btf, f->type_id, &t->retval);
 	if (!t->args)
@@ -169,34 +170,15 @@ void bpf_functions_expand(struct script *s, struct attach_point *ap, const char 
 
 /* ---- loading ---------------------------------------------------------------------------- */
 
-struct wanted {
-	const struct target *t;
-	uint32_t type_id;
-};
-
-static bool find_wanted(void *ctx, const struct bpf_function *f)
-{
-	struct wanted *w = ctx;
-
-	if (f->btf && str_is(f->name, w->t->name))
-		w->type_id = f->type_id;
-	return !w->type_id;
-}
-
 int bpf_function_prepare(const struct target *t, struct links *links, struct loading *loading)
 {
-	struct wanted w = { .t = t };
 	int fd = bpf_prog_get_fd_by_id((uint32_t)t->number);
 
-	if (fd >= 0)
-		visit_functions(links->arena, (uint32_t)t->number, fd, find_wanted, &w);
-	if (!w.type_id) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0) {
 		links->why = "the BPF program has gone";
 		return -ENOENT;
 	}
-	loading->btf_id = w.type_id;
+	loading->btf_id = t->type_id;
 	loading->prog_fd = fd;
 	return 0;
 }

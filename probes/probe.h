@@ -30,6 +30,7 @@ struct target {
 	const char *operands;    /* usdt: where its arguments are */
 	uint64_t semaphore;      /* usdt: offset in the file of the one to raise; 0: none */
 	const char *pin;         /* iter: the file that it becomes; NULL: it runs when it is attached */
+	uint32_t type_id;        /* fentry of a BPF program (its id is `number`): of the function in its BTF */
 	bool hertz;
 	bool by_address;         /* kprobe: its name alone would not do */
 	uint64_t address;        /* kprobe, uprobe: of the function, in kallsyms or in the file; 0: not known */
