@@ -128,7 +128,7 @@ test_interrupt() {
 
 # Threads are there only while it detaches.
 test_interrupt_detach() {
-	start -e 'kprobe:bio_*, kprobe:vfs_* { @ = count(); } END { printf("the end\n"); }'
+	start -e 'kprobe:vfs_*, t:syscalls:sys_enter_s* { @ = count(); } END { printf("the end\n"); }'
 	kill -INT $tracer
 	perl -e 'while (-d "/proc/$ARGV[0]/task") { my @threads = glob "/proc/$ARGV[0]/task/*"; if (@threads > 1) { kill "INT", $ARGV[0]; kill "TERM", $ARGV[0]; print "again\n"; exit } }' $tracer >"$dir/again"
 	wait $tracer
