@@ -8,8 +8,6 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/btf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +16,7 @@
 #include "sema/script.h"
 #include "target/target.h"
 
-/* Descriptors are read with room to spare: programs come and go, their sizes stay. */
+/* Once for how much there is, once for it. A program does not change. */
 static bool read_functions(int fd, struct bpf_prog_info *info, struct arena *a, uint64_t **addresses)
 {
 	struct bpf_prog_info want = { 0 };

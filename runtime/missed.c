@@ -9,7 +9,6 @@
  */
 #include <bpf/bpf.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/runtime.h"
 #include "target/target.h"

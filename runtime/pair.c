@@ -7,8 +7,6 @@
  * than it has room for returns: the meaning would change, so they are left alone. What can't be made
  * so (a function without ftrace's hook, too large a program) is loaded and attached one by one.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,7 +48,7 @@ static uint32_t find_partner(const struct loaded *l, uint32_t index)
 
 enum { KFUNC_CALL = 2 }; /* BPF_PSEUDO_KFUNC_CALL */
 
-static uint32_t append(struct prog *to, const struct prog *p)
+static void append(struct prog *to, const struct prog *p)
 {
 	uint32_t at = to->ninsns;
 
@@ -60,7 +58,6 @@ static uint32_t append(struct prog *to, const struct prog *p)
 		to->relocs[to->nrelocs++].insn += at;
 	}
 	to->ninsns += p->ninsns;
-	return at;
 }
 
 /* Both begin with the context in r1, and share nothing else. */
