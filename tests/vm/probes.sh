@@ -129,8 +129,7 @@ test_interrupt() {
 # Threads are there only while it detaches.
 test_interrupt_detach() {
 	start -e 'kprobe:vfs_*, t:syscalls:sys_enter_s* { @ = count(); } END { printf("the end\n"); }'
-	kill -INT $tracer
-	perl -e 'while (-d "/proc/$ARGV[0]/task") { my @threads = glob "/proc/$ARGV[0]/task/*"; if (@threads > 1) { kill "INT", $ARGV[0]; kill "TERM", $ARGV[0]; print "again\n"; exit } }' $tracer >"$dir/again"
+	perl -e 'kill "INT", $ARGV[0]; while (-d "/proc/$ARGV[0]/task") { my @threads = glob "/proc/$ARGV[0]/task/*"; if (@threads > 1) { kill "INT", $ARGV[0]; kill "TERM", $ARGV[0]; print "again\n"; exit } }' $tracer >"$dir/again"
 	wait $tracer
 	equal "Ctrl-C while detaching: status" $? 0
 	equal "Ctrl-C while detaching" "$(cat "$dir/again") $(grep -c '^the end' "$out") $(grep -c '^@: ' "$out")" "again 1 1"
