@@ -19,14 +19,14 @@ static const char prelude_text[] =
 #include "sema/prelude.h"
 ;
 
-enum { EXPANSIONS_NESTED = 64, EXPANSIONS_MAX = 100000 };
+enum { EXPANSIONS_NESTED = 64, EXPANSIONS_MAX = 100000, NODES_MAX = 2000000 };
 
 struct macros {
 	struct script *s;
 	struct table by_name; /* of N_MACRO nodes; those of one name hang together by `next` */
 	struct table prelude; /* the same, of prelude.bt; empty: not read yet */
 	struct table defines; /* the same, of #define */
-	uint32_t calls, nested;
+	uint32_t calls, nested, nodes; /* so far; within each other; made by them */
 	bool exhausted; /* reported */
 };
 
@@ -48,6 +48,28 @@ static uint32_t length(const struct node *list)
 	for (; list; list = list->next)
 		n++;
 	return n;
+}
+
+/* Once is enough: nothing is expanded any more. */
+static void give_up(struct macros *m, struct span at, const char *why)
+{
+	if (!m->exhausted)
+		diag_error(&m->s->diag, at, "macro-nesting", "%s", why);
+	m->exhausted = true;
+}
+
+static void count(struct node *n, void *nodes)
+{
+	++*(uint32_t *)nodes;
+	ast_children(n, count, nodes);
+}
+
+static struct node *copy(struct macros *m, const struct node *n)
+{
+	struct node *c = ast_clone(&m->s->work, n);
+
+	count(c, &m->nodes);
+	return c;
 }
 
 /* ---- the body --------------------------------------------------------------------------- */
@@ -82,7 +104,11 @@ static void substitute(struct node **link, void *ctx)
 					 ? argument_of(x, n) : NULL;
 
 	if (n->kind == N_NAME && arg) {
-		*link = ast_clone(&x->m->s->work, arg);
+		/* What is passed on may double with each macro. */
+		if (x->m->nodes < NODES_MAX)
+			*link = copy(x->m, arg);
+		else
+			give_up(x->m, x->at, "macro calls that stand for too much text");
 		return; /* the caller's expression is no business of the macro's */
 	}
 	if (x->origin != OWN)
@@ -100,7 +126,7 @@ static void substitute(struct node **link, void *ctx)
 /* A copy of the body, as the value of an expression. */
 static struct node *body_of(struct expansion *x, struct span at)
 {
-	struct node *body = ast_clone(&x->m->s->work, x->macro->macro.body);
+	struct node *body = copy(x->m, x->macro->macro.body);
 	struct node *list = body->list;
 
 	if (body->kind == N_BLOCK) {
@@ -267,17 +293,15 @@ static const struct node *choose(struct macros *m, const struct node *call, cons
 
 static bool too_deep(struct macros *m, const struct node *call)
 {
-	if (m->nested < EXPANSIONS_NESTED && m->calls < EXPANSIONS_MAX)
-		return false;
-	if (!m->exhausted && m->calls < EXPANSIONS_MAX)
-		diag_error(&m->s->diag, call->at, "macro-nesting",
-			   "macros that call each other more than %d deep: does '%.*s' call itself?",
-			   EXPANSIONS_NESTED, STR_ARG(call->name.name));
-	else if (!m->exhausted)
-		diag_error(&m->s->diag, call->at, "macro-nesting", "more than %d macro calls",
-			   EXPANSIONS_MAX);
-	m->exhausted = true;
-	return true;
+	struct arena *a = &m->s->work;
+
+	if (m->calls >= EXPANSIONS_MAX)
+		give_up(m, call->at, arena_printf(a, "more than %d macro calls", EXPANSIONS_MAX));
+	else if (m->nested >= EXPANSIONS_NESTED)
+		give_up(m, call->at,
+			arena_printf(a, "macros that call each other more than %d deep: does '%.*s' call itself?",
+				     EXPANSIONS_NESTED, STR_ARG(call->name.name)));
+	return m->exhausted;
 }
 
 static void expand_calls(struct node **link, void *ctx)
@@ -292,7 +316,7 @@ static void expand_calls(struct node **link, void *ctx)
 	if (n->kind != N_CALL && n->kind != N_NAME)
 		return;
 	macro = choose(m, n, args, &origin);
-	if (!macro || !check_arguments(m, macro, args) || too_deep(m, n) || m->exhausted)
+	if (!macro || !check_arguments(m, macro, args) || too_deep(m, n))
 		return;
 	x = (struct expansion){ m, macro, args, ++m->calls, origin, n->at };
 	*link = body_of(&x, n->at);
