@@ -104,11 +104,23 @@ ref build_remote_address(struct build *b, struct node *n)
 	return address;
 }
 
-static void count_fault(struct build *b, const struct node *n, ref failed)
+void count_fault(struct build *b, const struct node *n, ref failed)
 {
 	struct fork k = fork_if(b, failed);
 
 	ledger_add(b, LEDGER_FAULT, NULL, n->at, 1);
+	fork_else(b, &k, 0);
+	fork_join(b, &k, 0);
+}
+
+void count_fault_at(struct build *b, struct node *n, ref failed, ref address)
+{
+	struct fork k;
+
+	if (in_memory(n->type) && !is_remote(n))
+		return;
+	k = fork_if(b, failed);
+	count_fault(b, n, address);
 	fork_else(b, &k, 0);
 	fork_join(b, &k, 0);
 }

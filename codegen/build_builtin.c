@@ -239,7 +239,7 @@ ref build_str(struct build *b, struct node *n, struct place to)
 		/* If it ends behind the capacity it is cut, and has no NUL to hide that. */
 		size = ir_const(b->fn, to.type->len + 1);
 	build_zero_bytes(b, to.base, to.off, type_slot(to.type));
-	build_read_string(b, space, to, size, address);
+	count_fault_at(b, arg, is_negative(b, build_read_string(b, space, to, size, address)), address);
 	return 0;
 }
 
@@ -258,8 +258,7 @@ ref build_buf(struct build *b, struct node *n, struct place to)
 	args[0] = place_address(b, data);
 	args[1] = size;
 	args[2] = address;
-	ir_call(b->fn, space == SPACE_KERNEL ? BPF_FUNC_probe_read_kernel
-		: space == SPACE_USER ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read, 3, args);
+	count_fault_at(b, arg, ir_call(b->fn, read_helper(space), 3, args), address);
 	ir_store(b->fn, to.base, to.off, size, 8);
 	return 0;
 }

@@ -85,7 +85,7 @@ static void address_into(struct build *b, struct node *n, struct place to, uint3
 		return;
 	}
 	address = build_address(b, n, &space);
-	build_read(b, space, to, size, address);
+	count_fault_at(b, n, build_read(b, space, to, size, address), address);
 }
 
 /* The family as given, or as the address's size says. */
@@ -109,7 +109,7 @@ ref build_macaddr(struct build *b, struct node *n, struct place to)
 
 	(void)to;
 	ir_store(b->fn, bytes.base, bytes.off, ir_const(b->fn, 0), 8);
-	build_read(b, space, bytes, 6, address);
+	count_fault_at(b, n->call.args, build_read(b, space, bytes, 6, address), address);
 	return ir_load(b->fn, bytes.base, bytes.off, 8);
 }
 
@@ -123,7 +123,7 @@ static struct place bytes_of(struct build *b, struct node *n, uint32_t size)
 	struct place copy = build_temp(b, type_buffer(&b->s->types, size));
 
 	build_zero_bytes(b, copy.base, copy.off, type_slot(copy.type));
-	build_read(b, space, copy, size, address);
+	count_fault_at(b, n, build_read(b, space, copy, size, address), address);
 	return copy;
 }
 

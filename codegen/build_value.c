@@ -117,7 +117,7 @@ static ref build_binary(struct build *b, struct node *n)
 
 /* An address that says nothing of itself: BPF's older, generic helpers tell user from kernel by its
  * value, which works where the two don't overlap. */
-static enum bpf_func_id read_helper(enum space space)
+enum bpf_func_id read_helper(enum space space)
 {
 	return space == SPACE_KERNEL ? BPF_FUNC_probe_read_kernel
 		: space == SPACE_USER ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read;

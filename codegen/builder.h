@@ -121,6 +121,12 @@ void build_remote_into(struct build *, struct node *, struct place);
 struct place build_own_place(struct build *, struct node *);
 ref build_own_scalar(struct build *, struct node *);
 
+/* What the node stands for could not be read: counted, if `failed` is not zero. */
+void count_fault(struct build *, const struct node *, ref failed);
+/* The same of what is at the address that the node is, as build_address() has it: nothing is expected at
+ * 0, and our own memory is always there. */
+void count_fault_at(struct build *, struct node *, ref failed, ref address);
+
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
@@ -138,6 +144,8 @@ ref build_read_scalar(struct build *, ref address, enum space, const struct type
 ref build_argument_address(struct build *, uint32_t n, uint32_t size);
 /* How many bytes C has a scalar in. */
 uint8_t scalar_width(const struct type *);
+/* The helper that reads such memory. */
+enum bpf_func_id read_helper(enum space);
 /* Writes `size` bytes read at an address to a place; zeros if the address can't be read. The helper's
  * result: not zero if it can't. */
 ref build_read(struct build *, enum space, struct place to, uint32_t size, ref address);
