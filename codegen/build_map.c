@@ -434,11 +434,14 @@ ref build_map_delete(struct build *b, struct node *n)
 void build_aggregation(struct build *b, struct node *n, struct node *call)
 {
 	const struct map *m = n->map.map;
+	/* As bpftrace has it: the key is evaluated first, but for histograms. */
+	bool later = m->agg == AGG_HIST || m->agg == AGG_LHIST;
+	ref key = later ? 0 : build_key(b, m, n->map.key);
 	struct element e;
-	ref key;
 
 	b->operand = call->call.args ? build_value(b, call->call.args) : 0;
-	key = build_key(b, m, n->map.key);
+	if (later)
+		key = build_key(b, m, n->map.key);
 	e = m->storage == STORE_CPU_ARRAY ? only_element(b, m, key) : element_begin(b, m, key, 0);
 	b->shape = &m->hist;
 	b->changed = m;
