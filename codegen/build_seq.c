@@ -10,7 +10,7 @@
 
 #include "codegen/builder.h"
 
-static struct str conversion_text(struct build *b, const struct conversion *v)
+static struct str conversion_text(struct build *b, const struct conversion *v, struct str fmt)
 {
 	const char *kernel = v->conv == 's' ? "s" : v->conv == 'u' ? "llu" : v->conv == 'x' ? "llx" :
 			     v->conv == 'X' ? "llX" : v->conv == 'p' ? "llx" : "lld";
@@ -18,6 +18,9 @@ static struct str conversion_text(struct build *b, const struct conversion *v)
 
 	if (v->conv == '%')
 		return STR("%%");
+	if (!v->conv) /* no conversion, but text */
+		return str_of(arena_printf(&b->s->work, "%%%%%.*s", (int)(v->end - v->beg - 1),
+					   fmt.s + v->beg + 1));
 	return str_of(arena_printf(&b->s->work, "%s%%%s%s%s%s%s%s", v->conv == 'p' ? "0x" : "",
 				   v->left ? "-" : "", v->plus ? "+" : "", v->blank ? " " : "",
 				   v->zero ? "0" : "", width, kernel));
@@ -31,7 +34,7 @@ static struct str kernel_format(struct build *b, struct str fmt)
 
 	while (format_next(fmt, &pos, &v)) {
 		text = str_of(arena_printf(&b->s->work, "%.*s%.*s%.*s", STR_ARG(text), (int)(v.beg - from),
-					   fmt.s + from, STR_ARG(conversion_text(b, &v))));
+					   fmt.s + from, STR_ARG(conversion_text(b, &v, fmt))));
 		from = v.end;
 	}
 	return str_of(arena_printf(&b->s->work, "%.*s%.*s", STR_ARG(text), (int)(fmt.len - from),

@@ -114,7 +114,7 @@ static void check_kernel_printf(struct checker *c, struct node *n)
 			return;
 		}
 	while (format_next(fmt, &pos, &v)) {
-		if (v.conv == '%' || !arg)
+		if (!v.conv || v.conv == '%' || !arg)
 			continue;
 		if (!poisoned(arg) && !kernel_prints(&v, arg->type))
 			FAIL(c, arg, "iter-printf", "'%.*s' of %s can't be printed where an iterator is pinned",
