@@ -242,23 +242,25 @@ static bool check_args(struct checker *c, struct node *n)
 	return c->s->diag.nerror == errors;
 }
 
-/* Was no literal left out of the check of its kind because of what is wrong within it? */
-static bool has_literals(const struct node *call)
+/* Does "any" mean a map, too? */
+static bool takes_maps(const struct builtin *fn)
+{
+	return fn->id == B_print || fn->id == B_len;
+}
+
+/* Was an argument left out of the check of its kind because of what is wrong within it? Then the builtin's
+ * own rules can't look at it. */
+static bool has_poison(const struct node *call)
 {
 	enum param_kind kind;
 	bool optional;
 	uint32_t i = 0;
 
 	for (const struct node *arg = call->call.args; arg; arg = arg->next, i++)
-		if (poisoned(arg) && builtin_param(call->call.fn, i, &kind, &optional) && kind == P_LITERAL)
-			return false;
-	return true;
-}
-
-/* Does "any" mean a map, too? */
-static bool takes_maps(const struct builtin *fn)
-{
-	return fn->id == B_print || fn->id == B_len;
+		if (poisoned(arg) && builtin_param(call->call.fn, i, &kind, &optional) && kind != P_WORD &&
+		    !(is_whole_map(arg, kind) && (kind != P_ANY || takes_maps(call->call.fn))))
+			return true;
+	return false;
 }
 
 void check_call(struct checker *c, struct node *n)
@@ -282,7 +284,7 @@ void check_call(struct checker *c, struct node *n)
 
 		diag_hint(&c->s->diag, e, "xbt --unsafe allows that");
 	}
-	if (!check_args(c, n) || !has_literals(n))
+	if (!check_args(c, n) || has_poison(n))
 		return;
 	check_builtin(c, n);
 	if (is_pinned(c->p))

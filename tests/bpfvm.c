@@ -59,6 +59,7 @@ struct object {
 	size_t used; /* of a ring buffer */
 	struct bpf_insn *insns;
 	uint32_t ninsns;
+	struct object *before; /* what the descriptor stood for, until it was closed */
 };
 
 static struct object *objects[OBJECTS];
@@ -69,8 +70,12 @@ static int new_object(size_t size, struct object **o)
 
 	if (fd < 0 || fd >= OBJECTS || ftruncate(fd, (off_t)size) < 0)
 		return -1;
-	*o = objects[fd] = calloc(1, sizeof **o);
-	return *o ? fd : -1;
+	*o = calloc(1, sizeof **o);
+	if (!*o)
+		return -1;
+	(*o)->before = objects[fd];
+	objects[fd] = *o;
+	return fd;
 }
 
 static int failed(int error)
@@ -100,7 +105,7 @@ int bpf_map_create(enum bpf_map_type type, const char *name, __u32 key_size, __u
 	(void)opts;
 	if (fd < 0)
 		return failed(ENOMEM);
-	*m = (struct object){ .type = type, .key_size = key_size, .value_size = value_size,
+	*m = (struct object){ .before = m->before, .type = type, .key_size = key_size, .value_size = value_size,
 			      .max = max_entries, .slot = slot, .parts = parts, .last = &m->first };
 	if (array)
 		m->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
