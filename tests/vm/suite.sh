@@ -126,8 +126,13 @@ test_signals() {
 test_command() {
 	"$XBT" -q -e 'kprobe:vfs_write /comm == "dd"/ { @ = count(); }' -c 'dd if=/dev/zero of=/dev/null bs=1 count=321' >"$out" 2>"$err"
 	[ "$(value '@')" -ge 321 ] && ok "-c: from start to end" || bad "-c: from start to end" "$(cat "$out" "$err")"
-	sh -c 'sleep 1; exec dd if=/dev/zero of=/dev/null bs=1 count=123' 2>/dev/null &
-	"$XBT" -q -p $! -e 'kprobe:vfs_write { @[comm] = count(); }' >"$out" 2>"$err"
+	go=$(mktemp -u)
+	mkfifo "$go"
+	sh -c 'read -r word <"$0"; exec dd if=/dev/zero of=/dev/null bs=1 count=123' "$go" 2>/dev/null &
+	start -p $! -e 'kprobe:vfs_write { @[comm] = count(); }'
+	echo go >"$go"
+	rm -f "$go"
+	wait "$tracer"
 	equal "-p: that process only, to its end" "$(grep -c '^@\[' "$out") $(($(value '@[dd]') >= 123))" "1 1"
 	printf '#!/usr/bin/env xbt\nBEGIN { printf("%%d %%s\\n", $1, str($2)); exit(); }\n' >"$dir/first.bt"
 	chmod +x "$dir/first.bt"
