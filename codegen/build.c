@@ -197,7 +197,7 @@ static void find_assigned(struct node *n, void *ctx)
 	struct assigned *a = ctx;
 	struct node *to = n->kind == N_ASSIGN ? n->bin.l : n->kind == N_STEP ? n->un.e : NULL;
 
-	if (to && to->kind == N_VAR && !in_memory(to->var.var->type)) {
+	if (to && to->kind == N_VAR && var_is_value(a->b, to->var.var)) {
 		a->loop->head_phi[to->var.var->id] = 1;
 		a->loop->exit_phi[to->var.var->id] = 1;
 	}
@@ -251,7 +251,7 @@ static void start_loop(struct build *b, struct node *n, struct loop *l, struct a
 			    .exit_phi = arena_alloc(&b->s->work, size) };
 	*a = (struct assigned){ b, l, false };
 	ast_children(n, find_assigned, a);
-	if (n->kind == N_FOR && !in_memory(n->loop.var->var.var->type))
+	if (n->kind == N_FOR && var_is_value(b, n->loop.var->var.var))
 		l->head_phi[n->loop.var->var.var->id] = l->exit_phi[n->loop.var->var.var->id] = 1;
 	for (uint32_t i = 0; i < b->p->vars.n; i++)
 		if (l->head_phi[i]) {
@@ -300,7 +300,7 @@ static void build_member_turn(struct build *b, const struct var *v, struct place
 	if (in_memory(v->type))
 		build_copy(b, (struct place){ b->vars[v->id], 0, v->type }, member);
 	else
-		b->vars[v->id] = ir_load(b->fn, member.base, member.off, 8);
+		put_var(b, v, ir_load(b->fn, member.base, member.off, 8));
 }
 
 /* The body once for each member: `continue` goes on to the next turn, `break` behind all of them. */
@@ -357,7 +357,7 @@ static void build_unroll(struct build *b, struct node *n)
 static void assign_var(struct build *b, struct node *n)
 {
 	struct var *v = n->bin.l->var.var;
-	ref before = b->vars[v->id] ? b->vars[v->id] : ir_const(b->fn, 0), value;
+	ref before, value;
 
 	if (in_memory(v->type)) {
 		/* Through a temporary: the value may be made of the variable itself. */
@@ -366,6 +366,7 @@ static void assign_var(struct build *b, struct node *n)
 		build_copy(b, to, build_memory(b, n->bin.r));
 		return;
 	}
+	before = get_var(b, v);
 	value = build_value(b, n->bin.r);
 	if (n->bin.compound)
 		value = build_operator(b, n, n->bin.op, before, value, v->type);
@@ -396,7 +397,7 @@ static void build_let(struct build *b, struct node *n)
 	else if (in_memory(v->type))
 		build_zero_bytes(b, b->vars[v->id], 0, type_slot(v->type));
 	else
-		b->vars[v->id] = ir_const(b->fn, 0);
+		put_var(b, v, ir_const(b->fn, 0));
 }
 
 static void build_expr_statement(struct build *b, struct node *e)

@@ -51,19 +51,37 @@ static bool is_args_field(const struct node *n)
 	return n->kind == N_MEMBER && is_args(n->member.base);
 }
 
+static ref element_of(struct build *, struct place array, struct node *);
+
+/* args.f[i]: the verifier wants to know every offset into a context, so this is an element of a copy. */
+static bool context_element(struct build *b, struct node *n, const struct field *f, ref *value)
+{
+	struct place copy;
+
+	if (b->ap->kind->type == BPF_PROG_TYPE_KPROBE || b->ap->kind->arg || b->ap->kind->provides & HAS_CTX ||
+	    f->data_loc || f->rel_loc)
+		return false;
+	copy = build_temp(b, n->bin.l->type);
+	build_remote_into(b, n->bin.l, copy);
+	*value = element_of(b, copy, n);
+	return true;
+}
+
 /* args.f, or args.f[constant]: within the context's record, at a known offset. */
 static bool build_from_context(struct build *b, struct node *n, ref *value)
 {
 	const struct field *f;
 	int64_t i = 0;
 
-	if (n->kind == N_INDEX && is_args_field(n->bin.l) && n->bin.l->type->kind == T_ARRAY &&
-	    const_value(b->s, n->bin.r, &i))
+	if (n->kind == N_INDEX && is_args_field(n->bin.l) && n->bin.l->type->kind == T_ARRAY) {
 		f = args_field_of(b, n->bin.l);
-	else if (is_args_field(n))
+		if (!const_value(b->s, n->bin.r, &i))
+			return context_element(b, n, f, value);
+	} else if (is_args_field(n)) {
 		f = args_field_of(b, n);
-	else
+	} else {
 		return false;
+	}
 	if (b->ap->kind->provides & HAS_CTX)
 		return false;
 	if (b->ap->kind->arg) { /* words, one for each argument */
@@ -260,18 +278,23 @@ static ref own_bits(struct build *b, struct place p, const struct field *f)
 	return take_bits(b, ir_load(b->fn, word.base, word.off, 8), f);
 }
 
-/* An element that is known only at run time: zero if it is beyond the array's end. */
-static ref own_element(struct build *b, struct node *n)
+/* An element that is known only at run time, of an array that lies there: zero if it is beyond its end. */
+static ref element_of(struct build *b, struct place array, struct node *n)
 {
-	const struct type *array = n->bin.l->type;
-	struct place p = n->bin.l->kind == N_MEMBER || n->bin.l->kind == N_INDEX ? build_own_place(b, n->bin.l)
-									       : build_memory(b, n->bin.l);
 	ref i = build_value(b, n->bin.r), address;
-	struct fork k = fork_if(b, ir_append(b->fn, OP_ULT, i, ir_const(b->fn, array->len), 0, 8));
+	struct fork k = fork_if(b, ir_append(b->fn, OP_ULT, i, ir_const(b->fn, n->bin.l->type->len), 0, 8));
 
-	address = build_add(b, place_address(b, p), scaled(b, i, n->type->size));
+	address = build_add(b, place_address(b, array), scaled(b, i, n->type->size));
 	fork_else(b, &k, load_unaligned(b, (struct place){ address, 0, n->type }, n->type));
 	return fork_join(b, &k, ir_const(b->fn, 0));
+}
+
+static ref own_element(struct build *b, struct node *n)
+{
+	struct node *array = n->bin.l;
+
+	return element_of(b, array->kind == N_MEMBER || array->kind == N_INDEX ? build_own_place(b, array)
+									       : build_memory(b, array), n);
 }
 
 ref build_own_scalar(struct build *b, struct node *n)

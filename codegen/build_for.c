@@ -36,7 +36,7 @@ static void find_mentioned(struct node *n, void *ctx)
 {
 	struct mentioned *m = ctx;
 
-	if (n->kind == N_VAR && !in_memory(n->var.var->type) && !m->place[n->var.var->id]) {
+	if (n->kind == N_VAR && var_is_value(m->b, n->var.var) && !m->place[n->var.var->id]) {
 		m->place[n->var.var->id] = m->size;
 		m->size += 8;
 	}
@@ -120,8 +120,8 @@ static void build_turn(struct build *b, struct node *n, const ref *arg)
 
 	load_vars(b, b->callback->frame, b->callback->place);
 	if (n->loop.end)
-		b->vars[v->id] = build_add(b, ir_load(b->fn, b->callback->frame, FRAME_FIRST, 8),
-					   ir_append(b->fn, OP_EXT, arg[0], 0, 0, 4));
+		put_var(b, v, build_add(b, ir_load(b->fn, b->callback->frame, FRAME_FIRST, 8),
+					ir_append(b->fn, OP_EXT, arg[0], 0, 0, 4)));
 	else
 		build_pair(b, n, arg[1], arg[2]);
 	build_list(b, n->loop.body);

@@ -170,11 +170,31 @@ static ref build_unary(struct build *b, struct node *n)
 
 /* ---- assignments --------------------------------------------------------------------------- */
 
+bool var_is_value(const struct build *b, const struct var *v)
+{
+	return !in_memory(v->type) && !b->kept[v->id];
+}
+
+ref get_var(struct build *b, const struct var *v)
+{
+	if (b->kept[v->id])
+		return ir_load(b->fn, b->scratch, b->var_offsets[v->id], 8);
+	return b->vars[v->id] ? b->vars[v->id] : ir_const(b->fn, 0);
+}
+
+void put_var(struct build *b, const struct var *v, ref value)
+{
+	if (b->kept[v->id])
+		ir_store(b->fn, b->scratch, b->var_offsets[v->id], value, 8);
+	else
+		b->vars[v->id] = value;
+}
+
 ref set_var(struct build *b, const struct var *v, ref value)
 {
 	if (v->declared && v->type->kind == T_INT)
 		value = build_extended(b, value, v->type->size, v->type->sign);
-	b->vars[v->id] = value;
+	put_var(b, v, value);
 	return value;
 }
 
@@ -242,7 +262,7 @@ ref build_value(struct build *b, struct node *n)
 	case N_MAP:
 		return build_map_read(b, n);
 	case N_VAR:
-		return b->vars[n->var.var->id] ? b->vars[n->var.var->id] : ir_const(b->fn, 0);
+		return get_var(b, n->var.var);
 	case N_BINARY:
 		return build_binary(b, n);
 	case N_UNARY:

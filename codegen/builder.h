@@ -44,7 +44,8 @@ struct build {
 	ref *vars;               /* the value of each variable now; of strings and such: the address */
 	struct loop *loop;
 	bool has_callbacks;      /* the probe has for loops */
-	int64_t *var_offsets;    /* of strings and such: where they lie in scratch memory */
+	int64_t *var_offsets;    /* of strings and such, and of what is kept there: where in scratch memory */
+	bool *kept;              /* scalar variables that lie in scratch memory, too */
 	struct callback *callback; /* the body of a for loop is built: what it shares with its surroundings */
 	VEC(struct temp) temps;  /* stack objects, reused from statement to statement */
 	uint32_t nesting;        /* of statements, from 1 */
@@ -130,6 +131,11 @@ void count_fault_at(struct build *, struct node *, ref failed, ref address);
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
+/* A scalar variable's value; a new one, as it is. */
+ref get_var(struct build *, const struct var *);
+void put_var(struct build *, const struct var *, ref value);
+/* Is it one that has a value in b->vars? */
+bool var_is_value(const struct build *, const struct var *);
 /* A scalar variable's new value: what its declared type holds of it. */
 ref set_var(struct build *, const struct var *, ref value);
 /* The same as a condition: of a string, its first byte. */

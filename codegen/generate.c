@@ -34,6 +34,39 @@ static void find_for(struct node *n, void *ctx)
 	ast_children(n, find_for, ctx);
 }
 
+static void find_steps(struct node *n, void *stepped)
+{
+	const struct node *to = n->kind == N_ASSIGN ? n->bin.l : n->kind == N_STEP ? n->un.e : NULL;
+
+	if (to && to->kind == N_VAR)
+		((bool *)stepped)[to->var.var->id] = true;
+	ast_children(n, find_steps, stepped);
+}
+
+static void find_while(struct node *n, void *stepped)
+{
+	ast_children(n, n->kind == N_WHILE ? find_steps : find_while, stepped);
+}
+
+/* Scalars are values, in registers or on the stack, which has 512 bytes. So many that they would fill it
+ * lie in scratch memory from the VALUES_MAX'th on; but for those that change in a while: the verifier has
+ * to see that it ends. */
+static void start_scalars(struct build *b)
+{
+	enum { VALUES_MAX = 24 };
+	bool *stepped = arena_alloc(&b->s->work, b->p->vars.n + 1);
+	uint32_t values = 0;
+
+	find_while(b->p->node, stepped);
+	for (uint32_t i = 0; i < b->p->vars.n; i++) {
+		if (in_memory(b->p->vars.v[i]->type) || stepped[i] || ++values <= VALUES_MAX)
+			continue;
+		b->kept[i] = true;
+		b->var_offsets[i] = scratch_temp(b, &type_uint64).off;
+		ir_store(b->fn, b->scratch, b->var_offsets[i], ir_const(b->fn, 0), 8);
+	}
+}
+
 /* Strings and such live in memory for the whole firing, and start as zeros. The bodies of for loops
  * have another stack: what they may want lies in scratch memory. */
 static void start_variables(struct build *b)
@@ -41,6 +74,8 @@ static void start_variables(struct build *b)
 	find_for(b->p->node, &b->has_callbacks);
 	b->vars = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *b->vars);
 	b->var_offsets = arena_alloc(&b->s->work, (b->p->vars.n + 1) * sizeof *b->var_offsets);
+	b->kept = arena_alloc(&b->s->work, b->p->vars.n + 1);
+	start_scalars(b);
 	for (uint32_t i = 0; i < b->p->vars.n; i++) {
 		const struct type *t = b->p->vars.v[i]->type;
 		struct place p;
