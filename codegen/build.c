@@ -298,7 +298,7 @@ static void build_member_turn(struct build *b, const struct var *v, struct place
 	struct place member = { tuple.base, tuple.off + f->offset, f->type };
 
 	if (in_memory(v->type))
-		build_copy(b, (struct place){ b->vars[v->id], 0, v->type }, member);
+		build_copy(b, var_place(b, v), member);
 	else
 		put_var(b, v, ir_load(b->fn, member.base, member.off, 8));
 }
@@ -361,9 +361,7 @@ static void assign_var(struct build *b, struct node *n)
 
 	if (in_memory(v->type)) {
 		/* Through a temporary: the value may be made of the variable itself. */
-		struct place to = { b->vars[v->id], 0, v->type };
-
-		build_copy(b, to, build_memory(b, n->bin.r));
+		build_copy(b, var_place(b, v), build_memory(b, n->bin.r));
 		return;
 	}
 	before = get_var(b, v);
@@ -395,7 +393,7 @@ static void build_let(struct build *b, struct node *n)
 	if (n->let.assign)
 		build_assign(b, n->let.assign);
 	else if (in_memory(v->type))
-		build_zero_bytes(b, b->vars[v->id], 0, type_slot(v->type));
+		build_zero_bytes(b, var_place(b, v).base, var_place(b, v).off, type_slot(v->type));
 	else
 		put_var(b, v, ir_const(b->fn, 0));
 }

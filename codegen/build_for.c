@@ -108,9 +108,10 @@ static void build_pair(struct build *b, const struct node *n, ref key, ref value
 {
 	const struct var *v = n->loop.var->var.var;
 	const struct field *f = v->type->fields;
+	struct place pair = var_place(b, v);
 
-	copy_half(b, (struct place){ b->vars[v->id], f[0].offset, f[0].type }, key, NULL);
-	copy_half(b, (struct place){ b->vars[v->id], f[1].offset, f[1].type }, value,
+	copy_half(b, (struct place){ pair.base, pair.off + f[0].offset, f[0].type }, key, NULL);
+	copy_half(b, (struct place){ pair.base, pair.off + f[1].offset, f[1].type }, value,
 		  n->loop.test->map.map);
 }
 
@@ -154,8 +155,7 @@ static uint32_t build_body(struct build *outer, struct node *n, struct callback 
 	b.ctx = ir_new_ins(b.fn, OP_LOAD, c->frame, 0, FRAME_CTX, 8);
 	b.vars = vars_copy(outer);
 	for (uint32_t i = 0; i < b.p->vars.n; i++)
-		b.vars[i] = in_memory(b.p->vars.v[i]->type)
-				    ? build_add(&b, b.scratch, ir_const(b.fn, outer->var_offsets[i])) : 0;
+		b.vars[i] = 0;
 	build_turn(&b, n, arg);
 	ir_resume(b.fn, entry);
 	for (uint32_t i = 0; i < nargs; i++)

@@ -263,7 +263,7 @@ void build_into(struct build *b, struct node *n, struct place to)
 		build_cast_into(b, n, to);
 		break;
 	case N_VAR:
-		build_copy(b, to, (struct place){ b->vars[n->var.var->id], 0, n->var.var->type });
+		build_copy(b, to, var_place(b, n->var.var));
 		break;
 	default:
 		break;
@@ -275,7 +275,7 @@ struct place build_memory(struct build *b, struct node *n)
 	struct place to;
 
 	if (n->kind == N_VAR)
-		return (struct place){ b->vars[n->var.var->id], 0, n->var.var->type };
+		return var_place(b, n->var.var);
 	to = build_temp(b, n->type);
 	build_into(b, n, to);
 	return to;

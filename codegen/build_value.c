@@ -175,6 +175,13 @@ bool var_is_value(const struct build *b, const struct var *v)
 	return !in_memory(v->type) && !b->kept[v->id];
 }
 
+struct place var_place(const struct build *b, const struct var *v)
+{
+	ref own = b->vars[v->id];
+
+	return (struct place){ own ? own : b->scratch, own ? 0 : b->var_offsets[v->id], v->type };
+}
+
 ref get_var(struct build *b, const struct var *v)
 {
 	if (b->kept[v->id])

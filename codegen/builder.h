@@ -41,7 +41,7 @@ struct build {
 	uint32_t facts[TARGET_FACTS]; /* where: maps, 0: not used yet */
 	uint32_t prog;           /* index of the program: its entry in the scratch map */
 	ref ctx, scratch;
-	ref *vars;               /* the value of each variable now; of strings and such: the address */
+	ref *vars;               /* each variable's value now; of strings and such the address, if on the stack */
 	struct loop *loop;
 	bool has_callbacks;      /* the probe has for loops */
 	int64_t *var_offsets;    /* of strings and such, and of what is kept there: where in scratch memory */
@@ -131,6 +131,8 @@ void count_fault_at(struct build *, struct node *, ref failed, ref address);
 /* ---- build_value.c: scalars ------------------------------------------------------------- */
 
 ref build_value(struct build *, struct node *);
+/* Where a variable that is no scalar lies. */
+struct place var_place(const struct build *, const struct var *);
 /* A scalar variable's value; a new one, as it is. */
 ref get_var(struct build *, const struct var *);
 void put_var(struct build *, const struct var *, ref value);

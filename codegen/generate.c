@@ -84,8 +84,8 @@ static void start_variables(struct build *b)
 			continue;
 		p = b->has_callbacks ? scratch_temp(b, t) : build_temp(b, t);
 		b->var_offsets[i] = p.off;
-		b->vars[i] = place_address(b, p);
-		build_zero_bytes(b, b->vars[i], 0, type_slot(t));
+		b->vars[i] = p.base == b->scratch ? 0 : place_address(b, p);
+		build_zero_bytes(b, p.base, p.off, type_slot(t));
 	}
 	/* They are not temporaries of a statement: out of the pool. */
 	b->temps.n = 0;
