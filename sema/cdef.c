@@ -39,6 +39,10 @@ static bool skip_brackets(struct creader *c, const char *open, const char *close
 	bool packed = false;
 
 	do {
+		if (cread_is(c, "#")) {
+			cread_fail(c, "this '#' begins no line, so it is no directive");
+			return false;
+		}
 		depth += cread_is(c, open);
 		depth -= cread_is(c, close);
 		packed |= cread_is(c, "packed") || cread_is(c, "__packed__");
