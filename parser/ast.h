@@ -65,6 +65,8 @@ struct parser {
 	struct diag *diag;
 	const struct source *source;
 	struct str text;    /* what there is to parse: the source's text, or blanks in place of some of it */
+	const struct span *skipped; /* where it was left out by conditions of C that don't hold, in order */
+	uint32_t nskipped;
 	struct node *probes;
 	struct list items; /* MACRO, SETTING, MAPDECL, IMPORT, in file order */
 	bool too_deep; /* reported once */

@@ -17,6 +17,7 @@
 
 struct reader {
 	struct pieces *p;
+	const struct parser *parser;
 	uint32_t at, end;  /* of what is between two tokens */
 	bool c, is_typedef; /* within a definition */
 	uint32_t depth;
@@ -162,10 +163,28 @@ static void add_skipped(struct reader *r)
 	add_trimmed(r, P_SKIPPED, beg, end);
 }
 
+/* What a condition of C left out is kept as it is. */
+static bool add_inactive(struct reader *r)
+{
+	for (uint32_t i = 0; i < r->parser->nskipped; i++) {
+		struct span at = r->parser->skipped[i];
+
+		if (r->at >= at.beg && r->at < at.end) {
+			while (r->at > at.beg && (r->p->text.s[r->at - 1] == ' ' || r->p->text.s[r->at - 1] == '\t'))
+				r->at--;
+			add_trimmed(r, P_SKIPPED, r->at, at.end);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void add_between(struct reader *r)
 {
 	struct str t = rest(r);
 
+	if (add_inactive(r))
+		return;
 	r->c = r->c && !definition_ended(r);
 	if (str_starts(t, "//"))
 		add_trimmed(r, P_LINE, r->at, find(r, r->at, "\n"));
@@ -211,7 +230,7 @@ static bool is_comment(const struct piece *p)
 
 void pieces_read(struct pieces *p, struct parser *parser)
 {
-	struct reader r = { .p = p };
+	struct reader r = { .p = p, .parser = parser };
 
 	*p = (struct pieces){ .arena = parser->arena, .text = parser->source->text };
 	parse_tokens(parser, take, &r);

@@ -225,17 +225,22 @@ static bool all_active(const struct cpp *p)
 /* Where the next line begins that is not to be skipped. */
 static uint32_t skip(struct script *s, struct cpp *p, uint32_t at)
 {
+	uint32_t beg = at, end = at;
+
 	while (!all_active(p) && at < p->text.len) {
 		struct line l;
 
 		while (at < p->text.len && isspace((unsigned char)p->text.s[at]))
 			at++;
+		end = at;
 		if (at < p->text.len && p->text.s[at] == '#') {
 			l = read_line(s, p, at);
 			conditional(&l, true);
 		}
 		at = directive_end(p->text, at);
 	}
+	if (!p->file && end > beg)
+		*vec_push(&s->work, &s->skipped) = (struct span){ beg, all_active(p) ? end : at };
 	return at;
 }
 

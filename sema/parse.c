@@ -42,6 +42,8 @@ static void parse_text(struct script *s, struct parser *p)
 		return;
 	}
 	p->text = cpart_read(s);
+	p->skipped = s->skipped.v;
+	p->nskipped = s->skipped.n;
 	parse_program(p);
 }
 

@@ -150,6 +150,7 @@ struct script {
 	struct node *program;    /* the probes */
 	struct node *items;      /* what else stands between them: macros, settings, map declarations */
 	VEC(struct probe *) probes;
+	VEC(struct span) skipped; /* of the text, by conditions of C that don't hold */
 	uint32_t ntargets;       /* of all probes */
 	struct ksyms *ksyms;     /* script_ksyms() */
 	struct dwarf_file *dwarf; /* probes/dwarf.c's: programs with debug information */
