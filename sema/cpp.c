@@ -394,5 +394,8 @@ uint32_t cpp_directive(struct script *s, struct cpp *p, uint32_t at)
 	else if (l.word.len && !str_is(l.word, "pragma") && !str_is(l.word, "warning") &&
 		 !str_is(l.word, "line"))
 		fail(&l, arena_printf(&s->work, "unknown directive '#%.*s'", STR_ARG(l.word)));
+	else if (!l.word.len && l.rest.len)
+		fail(&l, *l.rest.s == '!' ? "'#!' names an interpreter only at the very beginning of a script"
+					  : "expected a directive");
 	return l.end;
 }
