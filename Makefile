@@ -68,6 +68,7 @@ SRC = \
 	sema/import.c \
 	sema/infer.c \
 	sema/infer_call.c \
+	sema/join.c \
 	sema/macro.c \
 	sema/parse.c \
 	sema/plan.c \

@@ -216,7 +216,7 @@ bool is_remote(const struct node *);
 enum space remote_space(const struct node *);
 /* fit.c: the type of a map's keys, as this kernel can hold them. */
 const struct type *fit_key(struct script *, struct map *);
-/* The type that holds both; NULL: there is none. */
+/* join.c: the type that holds both; NULL: there is none. */
 const struct type *type_join(struct types *, const struct type *, const struct type *);
 /* The member of a tuple that stands for member `i` of another: at the same place; in records, of the same
  * name. NULL: there is none. */
