@@ -48,6 +48,8 @@ struct str str_of(const char *cstr);
 bool str_eq(struct str, struct str);
 bool str_is(struct str, const char *cstr);
 bool str_starts(struct str, const char *prefix);
+/* Without the blanks (isspace) at both ends. */
+struct str str_trim(struct str);
 /* Byte order, the shorter first among equals. */
 int str_cmp(struct str, struct str);
 /* A NUL-terminated copy in the arena. */

@@ -4,6 +4,7 @@
  */
 #include "core/core.h"
 
+#include <ctype.h>
 #include <string.h>
 
 struct str str_of(const char *cstr)
@@ -26,6 +27,15 @@ bool str_starts(struct str a, const char *prefix)
 	struct str p = str_of(prefix);
 
 	return a.len >= p.len && !memcmp(a.s, p.s, p.len);
+}
+
+struct str str_trim(struct str t)
+{
+	while (t.len && isspace((unsigned char)*t.s))
+		t.s++, t.len--;
+	while (t.len && isspace((unsigned char)t.s[t.len - 1]))
+		t.len--;
+	return t;
 }
 
 int str_cmp(struct str a, struct str b)

@@ -67,15 +67,6 @@ static uint32_t blanks(struct str t, uint32_t at)
 	return n;
 }
 
-static struct str trimmed(struct str t)
-{
-	while (t.len && isspace((unsigned char)*t.s))
-		t.s++, t.len--;
-	while (t.len && isspace((unsigned char)t.s[t.len - 1]))
-		t.len--;
-	return t;
-}
-
 /* What stands at `at` as one piece: a literal, a name, a number, a comment or a character. */
 static struct str piece(struct str t, uint32_t at)
 {
@@ -113,7 +104,7 @@ static bool is_comment(struct str p)
 
 static void add_argument(struct expander *x, struct arguments *args, struct str t)
 {
-	*vec_push(&x->s->work, &args->list) = trimmed(t);
+	*vec_push(&x->s->work, &args->list) = str_trim(t);
 }
 
 /* From the '(' at t[at] on. Returns where it ends, behind the ')'; 0: nowhere. */
@@ -248,7 +239,7 @@ const struct cmacro *cpp_function(struct script *s, struct str name)
 	const struct cmacro *m = table_get(&s->ctypes.macros, name);
 
 	for (uint32_t i = 0; i < ALIASES_MAX && m && m->defined && !m->function; i++)
-		m = m->text.len ? table_get(&s->ctypes.macros, trimmed(m->text)) : NULL;
+		m = m->text.len ? table_get(&s->ctypes.macros, str_trim(m->text)) : NULL;
 	return m && m->defined && m->function ? m : NULL;
 }
 

@@ -175,7 +175,7 @@ static void check_memcmp(struct checker *c, struct node *n)
 
 	const_value(c->s, n->call.args->next->next, &size);
 	for (struct node *arg = n->call.args; arg->next; arg = arg->next)
-		if (!poisoned(arg) && (size < 0 || (!is_number(arg) && size > arg->type->size)))
+		if (size < 0 || (!is_number(arg) && size > arg->type->size))
 			FAIL(c, n->call.args->next->next, "memcmp", "%s has %u bytes, not %lld",
 			     text_of(c, arg->type), arg->type->size, (long long)size);
 }

@@ -69,15 +69,6 @@ static bool is_word(char c)
 	return isalnum((unsigned char)c) || c == '_';
 }
 
-static struct str trim(struct str t)
-{
-	while (t.len && isspace((unsigned char)*t.s))
-		t.s++, t.len--;
-	while (t.len && isspace((unsigned char)t.s[t.len - 1]))
-		t.len--;
-	return t;
-}
-
 static struct str first_word(struct str t)
 {
 	uint32_t n = 0;
@@ -89,7 +80,7 @@ static struct str first_word(struct str t)
 
 static struct str after(struct str t, struct str word)
 {
-	return trim((struct str){ word.s + word.len, t.len - (uint32_t)(word.s - t.s) - word.len });
+	return str_trim((struct str){ word.s + word.len, t.len - (uint32_t)(word.s - t.s) - word.len });
 }
 
 /* Takes a comment off the end: "5 // five". Strings may hold what looks like one. */
@@ -103,7 +94,7 @@ static struct str uncommented(struct str t)
 		else if (t.s[i] == '"')
 			quoted = !quoted;
 		else if (!quoted && t.s[i] == '/' && t.s[i + 1] == '/')
-			return trim((struct str){ t.s, i });
+			return str_trim((struct str){ t.s, i });
 	}
 	return t;
 }
@@ -125,7 +116,7 @@ static struct str joined(struct arena *a, struct str t)
 static struct line read_line(struct script *s, struct cpp *p, uint32_t at)
 {
 	struct line l = { .s = s, .p = p, .beg = at, .end = directive_end(p->text, at) };
-	struct str t = trim((struct str){ p->text.s + at + 1, l.end - at - 1 });
+	struct str t = str_trim((struct str){ p->text.s + at + 1, l.end - at - 1 });
 
 	l.word = first_word(t);
 	l.rest = uncommented(after(t, l.word));
@@ -266,7 +257,7 @@ static bool has_param(const struct cmacro *m, struct str name)
 /* The parameters and the text that follows them: "a, b) a + b". False: reported. */
 static bool read_params(const struct line *l, struct cmacro *m)
 {
-	struct str t = trim(m->text), name;
+	struct str t = str_trim(m->text), name;
 	bool more = !t.len || *t.s != ')';
 
 	while (more) {
@@ -274,19 +265,19 @@ static bool read_params(const struct line *l, struct cmacro *m)
 		t = after(t, name);
 		m->variadic = str_starts(t, "...");
 		if (m->variadic)
-			t = trim((struct str){ t.s + 3, t.len - 3 });
+			t = str_trim((struct str){ t.s + 3, t.len - 3 });
 		if (name.len ? isdigit((unsigned char)*name.s) || has_param(m, name) : !m->variadic)
 			break;
 		*vec_push(&l->s->work, &m->params) = name.len ? name : STR("__VA_ARGS__");
 		more = !m->variadic && t.len && *t.s == ',';
 		if (more)
-			t = trim((struct str){ t.s + 1, t.len - 1 });
+			t = str_trim((struct str){ t.s + 1, t.len - 1 });
 	}
 	if (more || !t.len || *t.s != ')') {
 		fail(l, "expected parameters, each with a name of its own: (a, b)");
 		return false;
 	}
-	m->text = trim((struct str){ t.s + 1, t.len - 1 });
+	m->text = str_trim((struct str){ t.s + 1, t.len - 1 });
 	return true;
 }
 
