@@ -34,6 +34,7 @@ SRC = \
 	target/features.c \
 	target/glob.c \
 	target/insn.c \
+	target/ksym_ask.c \
 	target/ksyms.c \
 	target/names.c \
 	target/path.c \
@@ -101,6 +102,7 @@ SRC = \
 	codegen/prune.c \
 	probes/attach.c \
 	probes/bpf_program.c \
+	probes/copies.c \
 	probes/btf_list.c \
 	probes/btf_target.c \
 	probes/counter.c \

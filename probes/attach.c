@@ -107,14 +107,33 @@ bool attach_listed(struct str pattern, const char *name)
 	return !pattern.len || glob_match(pattern, str_of(name));
 }
 
-void attach_near_function(struct script *s, const struct attach_point *ap, struct str function,
-			  const char **hint)
+static bool offer_function(void *near, uint32_t id, struct str name)
 {
-	struct near near = { .wanted = function };
-	ksyms_near(script_ksyms(s), &near);
-	if (near.best.len && !str_eq(near.best, function))
-		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
-				     STR_ARG(near.best));
+	(void)id;
+	str_near(near, name);
+	return true;
+}
+
+/* To --check what BTF knows will do: it is faster to ask. */
+const char *attach_near_function(struct script *s, const struct probe_kind *kind, struct str function)
+{
+	struct near *near = table_get(&s->near, function);
+
+	if (!near) {
+		near = arena_alloc(&s->arena, sizeof *near);
+		near->wanted = function;
+		if (!s->check_only || !ctype_each_function(s, offer_function, near))
+			ksyms_near(script_ksyms(s), near);
+		table_set(&s->arena, &s->near, function, near);
+	}
+	if (!near->best.len || str_eq(near->best, function))
+		return NULL;
+	return arena_printf(&s->arena, "did you mean '%s:%.*s'?", kind->name, STR_ARG(near->best));
+}
+
+bool attach_in_module(struct str wanted, struct str module)
+{
+	return !wanted.len || glob_match(wanted, module.len ? module : STR("vmlinux"));
 }
 
 const char attach_too_dangerous[] = "what matches can stop the machine when probed; name it, if that is what "

@@ -150,19 +150,19 @@ static bool add_match(void *ctx, const struct bpf_function *f)
 	return true;
 }
 
-void bpf_functions_expand(struct script *s, struct attach_point *ap, const char **why, const char **hint)
+void bpf_functions_expand(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct matching m = { .s = s, .ap = ap, .id = ap->part[2], .name = ap->part[1],
 			      .near = { .wanted = ap->part[1] } };
 
 	if (!bpf_functions_each(&s->arena, add_match, &m)) {
-		*why = "BPF programs can't be listed: run as root (CAP_SYS_ADMIN)";
+		absence->why = "BPF programs can't be listed: run as root (CAP_SYS_ADMIN)";
 		return;
 	}
-	*why = m.untyped ? "this BPF program has no BTF, so it can't be traced"
+	absence->why = m.untyped ? "this BPF program has no BTF, so it can't be traced"
 			 : "no BPF program is loaded that has such a function (and BTF)";
 	if (m.near.best.len)
-		*hint = arena_printf(&s->arena, "did you mean '%s:bpf:%.*s'?", ap->kind->name,
+		absence->hint = arena_printf(&s->arena, "did you mean '%s:bpf:%.*s'?", ap->kind->name,
 				     STR_ARG(m.near.best));
 }
 

@@ -23,7 +23,7 @@ typedef bool bpf_function_visit(void *ctx, const struct bpf_function *);
 /* Until visit returns false. False: programs can't be listed. */
 bool bpf_functions_each(struct arena *, bpf_function_visit *, void *ctx);
 /* expand() of fentry:bpf:FUNCTION (part 1) and fentry:bpf:ID:FUNCTION (part 2 is the ID). */
-void bpf_functions_expand(struct script *, struct attach_point *, const char **why, const char **hint);
+void bpf_functions_expand(struct script *, struct attach_point *, struct absence *absence);
 /* prepare() of what that gave. */
 int bpf_function_prepare(const struct target *, struct links *, struct loading *);
 

@@ -115,14 +115,12 @@ static bool parse_counter(struct script *s, struct attach_point *ap)
 	return false;
 }
 
-static void expand_counter(struct script *s, struct attach_point *ap, const char **why,
-			   const char **hint)
+static void expand_counter(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct target *t = attach_target(s, ap, "%.*s%s%.*s", STR_ARG(ap->part[0]),
 					 ap->nparts == 2 ? ":" : "", STR_ARG(ap->part[1]));
 
-	(void)why;
-	(void)hint;
+	(void)absence;
 	t->name = find_counter(counters_of(ap->kind), ap->part[0])->name;
 	read_period(ap, &t->number);
 }

@@ -59,7 +59,6 @@ struct expansion {
 	struct attach_point *ap;
 	struct table known; /* the kernel's own functions that match */
 	bool left_out;      /* something that matches would be dangerous */
-	bool copied;        /* kallsyms has the function under other names only */
 };
 
 static bool note_known(void *ctx, uint32_t id, struct str name)
@@ -80,7 +79,7 @@ static void add_function(void *ctx, const char *function, const char *module)
 	const struct type *retval;
 	struct target *t;
 
-	if (wanted.len && !glob_match(wanted, *module ? str_of(module) : STR("vmlinux")))
+	if (!attach_in_module(wanted, str_of(module)))
 		return;
 	if (glob_has(x->ap->part[1]) && attach_is_dangerous(x->ap->kind, function)) {
 		x->left_out = true;
@@ -95,54 +94,45 @@ static void add_function(void *ctx, const char *function, const char *module)
 	t->name = function;
 }
 
-/* "f.isra.0" of "f": what kprobe finds by its name. */
-static bool is_copy(void *ctx, const struct ksym *sym)
+static void explain_missing(struct script *s, const struct attach_point *ap, struct absence *absence)
 {
-	struct expansion *x = ctx;
-	struct str function = x->ap->part[1];
-	bool longer = sym->name.len > function.len && sym->name.s[function.len] == '.';
+	const struct copies *found = copies_find(s, ap->part[0], ap->part[1], false);
 
-	x->copied |= longer && !memcmp(sym->name.s, function.s, function.len) && ksym_is_function(sym);
-	return !x->copied;
-}
-
-static void explain_missing(struct expansion *x, const char **why, const char **hint)
-{
-	*why = "the kernel's BTF has no such function (inlined, or not there)";
-	ksyms_each(script_ksyms(x->s), is_copy, x);
-	if (x->copied)
-		*why = "the compiler made copies of this function, with types that BTF has not; kprobe and "
-		       "kretprobe find them";
+	absence->near_function = !found || (!found->functions.n && !found->fragments.n);
+	if (absence->near_function)
+		absence->why = "the kernel's BTF has no such function (inlined, or not there)";
+	else if (found->functions.n && str_eq(found->functions.v[0].name, ap->part[1]))
+		absence->why = "the kernel's BTF has no types of this function; kprobe and kretprobe need none";
 	else
-		attach_near_function(x->s, x->ap, x->ap->part[1], hint);
+		absence->why = "the compiler made copies of this function, with types that BTF has not; kprobe "
+			       "and kretprobe find them";
 }
 
-static void expand_fentry(struct script *s, struct attach_point *ap, const char **why,
-			  const char **hint)
+static void expand_fentry(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct expansion x = { .s = s, .ap = ap };
 	struct str module = ap->part[0];
 
 	if (is_program(ap)) {
-		bpf_functions_expand(s, ap, why, hint);
+		bpf_functions_expand(s, ap, absence);
 		return;
 	}
-	*why = ctype_no_btf(s);
-	if (*why)
+	absence->why = ctype_no_btf(s);
+	if (absence->why)
 		return;
 	if (glob_has(module) || glob_has(ap->part[1])) {
 		ctype_each_function(s, note_known, &x);
 		if (!tracefs_functions(&s->arena, script_ksyms(s), ap->part[1], add_function, &x))
-			*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
+			absence->why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
 		else if (!ap->targets.n && x.left_out)
-			*why = attach_too_dangerous;
+			absence->why = attach_too_dangerous;
 		return;
 	}
 	if (str_is(module, "vmlinux"))
 		module.len = 0;
 	add_function(&x, str_dup(&s->arena, ap->part[1]), str_dup(&s->arena, module));
 	if (!ap->targets.n)
-		explain_missing(&x, why, hint);
+		explain_missing(s, ap, absence);
 }
 
 static ref arg_fentry(struct build *b, const struct target *t, int n)

@@ -104,14 +104,13 @@ static void add_iterator(struct script *s, struct attach_point *ap, struct str n
 	t->pin = pin_path(s, ap);
 }
 
-static void expand_iter(struct script *s, struct attach_point *ap, const char **why,
-			const char **hint)
+static void expand_iter(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct near near = { .wanted = ap->part[0] };
 	struct iterators all;
 
-	*why = ctype_no_btf(s);
-	if (*why)
+	absence->why = ctype_no_btf(s);
+	if (absence->why)
 		return;
 	read_iterators(&s->work, &all);
 	for (uint32_t i = 0; i < all.list.n; i++) {
@@ -119,9 +118,9 @@ static void expand_iter(struct script *s, struct attach_point *ap, const char **
 		if (glob_match(ap->part[0], all.list.v[i]))
 			add_iterator(s, ap, all.list.v[i]);
 	}
-	*why = "the kernel has no such iterator";
+	absence->why = "the kernel has no such iterator";
 	if (near.best.len)
-		*hint = arena_printf(&s->arena, "did you mean 'iter:%.*s'?", STR_ARG(near.best));
+		absence->hint = arena_printf(&s->arena, "did you mean 'iter:%.*s'?", STR_ARG(near.best));
 }
 
 /* Goes on only if all that the context points to is there. */

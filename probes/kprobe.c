@@ -96,11 +96,6 @@ static struct str module_name(struct str module)
 	return module.len ? module : STR("vmlinux");
 }
 
-static bool module_matches(struct str wanted, struct str module)
-{
-	return !wanted.len || glob_match(wanted, module_name(module));
-}
-
 /* The module is part of the full name only where the script asked for one. */
 static struct target *add_function(struct script *s, struct attach_point *ap, struct str function,
 				   struct str module)
@@ -117,54 +112,12 @@ static struct target *add_function(struct script *s, struct attach_point *ap, st
 	return t;
 }
 
-/* What a name without a wildcard stands for: the symbols of that name, and those that the compiler made
- * of the function. A copy for constant or dropped arguments (.constprop, .isra) stands in for it where
- * it is called; a fragment (.part) is part of it, and matters where nothing else is left; what is cold
- * is never the function. */
-struct lookup {
-	struct arena *arena;
-	struct str module, function;
-	VEC(struct ksym) found, fragments;
-};
-
-static void keep_symbol(struct lookup *l, struct ksym *to, const struct ksym *sym)
+static void explain_missing(const struct attach_point *ap, struct absence *absence)
 {
-	*to = *sym;
-	to->name = str_of(str_dup(l->arena, sym->name));
-	to->module = str_of(str_dup(l->arena, sym->module));
-}
-
-static bool has_suffix(struct str suffix, const char *kind)
-{
-	return memmem(suffix.s, suffix.len, kind, strlen(kind)) != NULL;
-}
-
-static bool look_at(void *ctx, const struct ksym *sym)
-{
-	struct lookup *l = ctx;
-	uint32_t len = l->function.len;
-	struct str suffix = { sym->name.s + len, sym->name.len - len };
-
-	/* The first letter alone tells most of them apart. */
-	if (sym->name.len < len || sym->name.s[0] != l->function.s[0] ||
-	    memcmp(sym->name.s, l->function.s, len) ||
-	    !ksym_is_function(sym) || !module_matches(l->module, sym->module))
-		return true;
-	if ((suffix.len && suffix.s[0] != '.') || has_suffix(suffix, ".cold"))
-		return true;
-	if (has_suffix(suffix, ".part"))
-		keep_symbol(l, vec_push(l->arena, &l->fragments), sym);
-	else if (!suffix.len || has_suffix(suffix, ".constprop") || has_suffix(suffix, ".isra"))
-		keep_symbol(l, vec_push(l->arena, &l->found), sym);
-	return true;
-}
-
-static void explain_missing(struct script *s, const struct attach_point *ap, const char **why,
-			    const char **hint)
-{
-	*why = ap->part[0].len ? "no such function in this module (or it is inlined everywhere)"
+	absence->near_function = true;
+	absence->why = ap->part[0].len
+			       ? "no such function in this module (or it is inlined everywhere)"
 			       : "no such function (or it is inlined everywhere)";
-	attach_near_function(s, ap, ap->part[1], hint);
 }
 
 static void add_symbol(struct script *s, struct attach_point *ap, const struct ksym *sym, bool several)
@@ -219,29 +172,30 @@ static bool offset_fits(struct script *s, const struct target *t, const char **w
 
 /* Of a name that stands for several things only their addresses tell them apart. An offset is one into
  * the function itself. */
-static void expand_one(struct script *s, struct attach_point *ap, const char **why,
-		       const char **hint)
+static void expand_one(struct script *s, struct attach_point *ap, struct absence *absence)
 {
-	struct lookup l = { .arena = &s->arena, .module = ap->part[0], .function = ap->part[1] };
-	bool plain = !ap->part[0].len && !ap->part[2].len;
+	struct str module = ap->part[0], function = ap->part[1];
+	bool addresses = !s->check_only || ap->part[2].len;
+	const struct copies *found = NULL;
 
 	/* Looking is enough for --check, and BTF is faster to ask. */
-	if ((s->check_only && plain && ctype_is_function(s, l.function)) ||
-	    !ksyms_each(script_ksyms(s), look_at, &l)) {
-		add_function(s, ap, l.function, str_is(l.module, "vmlinux") ? STR("") : l.module);
+	if (addresses || module.len || !ctype_is_function(s, function))
+		found = copies_find(s, module, function, addresses);
+	if (!found) {
+		add_function(s, ap, function, str_is(module, "vmlinux") ? STR("") : module);
 		return;
 	}
-	for (uint32_t i = 0; i < l.found.n; i++)
-		if (!ap->part[2].len || str_eq(l.found.v[i].name, l.function))
-			add_symbol(s, ap, &l.found.v[i], l.found.n > 1);
-	for (uint32_t i = 0; i < l.fragments.n && !l.found.n; i++)
-		add_symbol(s, ap, &l.fragments.v[i], l.fragments.n > 1);
-	if (ap->targets.n == 1 && !offset_fits(s, &ap->targets.v[0], why))
+	for (uint32_t i = 0; i < found->functions.n; i++)
+		if (!ap->part[2].len || str_eq(found->functions.v[i].name, function))
+			add_symbol(s, ap, &found->functions.v[i], found->functions.n > 1);
+	for (uint32_t i = 0; i < found->fragments.n && !found->functions.n; i++)
+		add_symbol(s, ap, &found->fragments.v[i], found->fragments.n > 1);
+	if (ap->targets.n == 1 && !offset_fits(s, &ap->targets.v[0], &absence->why))
 		ap->targets.n = 0;
 	else if (ap->targets.n)
 		tell_copies(s, ap);
 	else
-		explain_missing(s, ap, why, hint);
+		explain_missing(ap, absence);
 }
 
 static void add_address(struct script *s, struct attach_point *ap)
@@ -266,7 +220,7 @@ static void add_match(void *ctx, const char *function, const char *module)
 	struct attach_point *ap = x->ap;
 	const struct target *last = ap->targets.n ? &ap->targets.v[ap->targets.n - 1] : NULL;
 
-	if (!module_matches(ap->part[0], str_of(module)) ||
+	if (!attach_in_module(ap->part[0], str_of(module)) ||
 	    (last && !ap->part[0].len && !strcmp(last->name, function)))
 		return;
 	if (attach_is_dangerous(ap->kind, function)) {
@@ -305,8 +259,30 @@ static bool fill_address(void *ctx, const struct ksym *sym)
 	return true;
 }
 
-static void expand_kprobe(struct script *s, struct attach_point *ap, const char **why,
-			  const char **hint)
+static void add_matching(struct script *s, struct attach_point *ap, const struct ksym *syms, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (glob_match(ap->part[1], syms[i].name))
+			add_function(s, ap, syms[i].name, STR(""));
+}
+
+/* "f.constprop.*": the copies of f. False: it is no such pattern. */
+static bool expand_copies(struct script *s, struct attach_point *ap)
+{
+	struct str function;
+	const struct copies *found;
+
+	if (ap->part[0].len || !copies_pattern(ap->part[1], &function))
+		return false;
+	found = copies_find(s, STR(""), function, false);
+	if (!found)
+		return false;
+	add_matching(s, ap, found->functions.v, found->functions.n);
+	add_matching(s, ap, found->fragments.v, found->fragments.n);
+	return true;
+}
+
+static void expand_kprobe(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct expansion x = { .s = s, .ap = ap };
 
@@ -315,15 +291,17 @@ static void expand_kprobe(struct script *s, struct attach_point *ap, const char 
 		return;
 	}
 	if (!glob_has(ap->part[0]) && !glob_has(ap->part[1])) {
-		expand_one(s, ap, why, hint);
+		expand_one(s, ap, absence);
 		return;
 	}
+	if (s->check_only && expand_copies(s, ap))
+		return;
 	if (s->check_only && !ap->part[0].len && ctype_each_function(s, add_known, &x) && ap->targets.n)
 		return;
 	if (!tracefs_functions(&s->work, script_ksyms(s), ap->part[1], add_match, &x))
-		*why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
+		absence->why = "neither tracefs' available_filter_functions nor /proc/kallsyms can be read";
 	if (!ap->targets.n && x.left_out)
-		*why = attach_too_dangerous;
+		absence->why = attach_too_dangerous;
 	/* By address they can be probed all at once, whatever other symbols have their names. */
 	if (ap->targets.n > 1 || (ap->targets.n && ap->kind->provides & HAS_RETVAL))
 		ksyms_each(script_ksyms(s), fill_address, ap);

@@ -87,6 +87,13 @@ struct links {
 	const char *why;         /* set by a failing attach(): one clause, in the arena; NULL: strerror */
 };
 
+/* Why an attach point has no target. */
+struct absence {
+	const char *why;         /* NULL: nothing matches */
+	const char *hint;        /* what to do; NULL: nothing comes to mind */
+	bool near_function;      /* the hint is the kernel function whose name is most like part[1] */
+};
+
 struct probe_kind {
 	const char *name;        /* canonical: "kprobe" */
 	const char *old_name;    /* "kfunc" of "fentry"; NULL: none */
@@ -102,9 +109,8 @@ struct probe_kind {
 	bool own_filter;         /* -p is its own affair, or none: no check in the program */
 	/* Checks the attach point's parts; reports and returns false if they make no sense. */
 	bool (*parse)(struct script *, struct attach_point *);
-	/* Adds targets. None added: the target is missing (the caller warns or reports; *why may say
-	 * more than "not found", and *hint what to do). */
-	void (*expand)(struct script *, struct attach_point *, const char **why, const char **hint);
+	/* Adds targets. None added: the target is missing, and the caller warns or reports. */
+	void (*expand)(struct script *, struct attach_point *, struct absence *absence);
 	/* The struct type of `args` for this target; NULL if it has none. */
 	const struct type *(*args)(struct script *, struct target *);
 	/* Generates argN (n >= 0) or retval (n == -1) or the probed function's address (n == -2). */
@@ -152,12 +158,13 @@ struct target *attach_target(struct script *, struct attach_point *, const char 
  * at; a wildcard that happens to match them would bring the machine to a halt. */
 bool attach_is_dangerous(const struct probe_kind *, const char *function);
 extern const char attach_too_dangerous[]; /* why nothing is left then */
+/* Is what is in this module (empty: the kernel proper, "vmlinux") wanted? An empty pattern wants all. */
+bool attach_in_module(struct str pattern, struct str module);
 /* Does a listing want this name? An empty pattern wants all. */
 bool attach_listed(struct str pattern, const char *name);
 
-/* A hint that names what is like a kernel function's name, if there is such a one. */
-void attach_near_function(struct script *, const struct attach_point *, struct str function,
-			  const char **hint);
+/* A hint that names the kernel function whose name is most like this one; NULL: none is. */
+const char *attach_near_function(struct script *, const struct probe_kind *, struct str function);
 /* What errors mean that are the same with all kinds; NULL: nothing special. */
 const char *attach_reason(int error);
 /* Does a signal wait that ends xbt? */
@@ -166,6 +173,18 @@ bool attach_interrupted(void);
 void attach_keep(struct links *, int fd, const struct prog *, const struct target *);
 /* Takes back the links made since there were n. */
 void attach_undo(struct links *, uint32_t n);
+
+/* ---- copies.c: for probes/ only ---------------------------------------------------------- */
+
+struct copies {
+	VEC(struct ksym) functions; /* of that name, and those that stand in for it */
+	VEC(struct ksym) fragments; /* of the function's body */
+};
+/* Is it a pattern for copies of one function, "f.constprop.*"? Then which. */
+bool copies_pattern(struct str pattern, struct str *function);
+/* What a function's name stands for. Without addresses it is faster, and one of several of the same name
+ * will do. NULL: nobody can tell. */
+const struct copies *copies_find(struct script *, struct str module, struct str function, bool addresses);
 
 /* ---- perf_event.c: for probes/ only ----------------------------------------------------- */
 

@@ -105,26 +105,25 @@ static void add_event(struct script *s, struct attach_point *ap, const char *nam
 }
 
 static void explain_missing(struct script *s, const struct attach_point *ap,
-			    const struct raw_events *all, const char **why, const char **hint)
+			    const struct raw_events *all, struct absence *absence)
 {
 	struct near near = { .wanted = ap->part[1] };
 
-	*why = ap->part[0].len ? "no such tracepoint in this module" : "no such tracepoint";
+	absence->why = ap->part[0].len ? "no such tracepoint in this module" : "no such tracepoint";
 	for (uint32_t i = 0; i < all->list.n; i++)
 		str_near(&near, str_of(all->list.v[i].name));
 	if (near.best.len)
-		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
+		absence->hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
 				     STR_ARG(near.best));
 }
 
-static void expand_raw(struct script *s, struct attach_point *ap, const char **why,
-		       const char **hint)
+static void expand_raw(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	bool wild = glob_has(ap->part[0]) || glob_has(ap->part[1]);
 	struct raw_events all;
 
 	if (!read_events(&s->arena, &all)) {
-		*why = "/proc/kallsyms can't be read";
+		absence->why = "/proc/kallsyms can't be read";
 		if (!wild)
 			add_event(s, ap, str_dup(&s->arena, ap->part[1]), "");
 		return;
@@ -134,7 +133,7 @@ static void expand_raw(struct script *s, struct attach_point *ap, const char **w
 		    glob_match(ap->part[1], str_of(all.list.v[i].name)))
 			add_event(s, ap, all.list.v[i].name, all.list.v[i].module);
 	if (!ap->targets.n && !wild)
-		explain_missing(s, ap, &all, why, hint);
+		explain_missing(s, ap, &all, absence);
 }
 
 static ref arg_raw(struct build *b, const struct target *t, int n)

@@ -14,13 +14,11 @@ static bool parse_special(struct script *s, struct attach_point *ap)
 	return ap->nparts ? attach_malformed(s, ap) : true;
 }
 
-static void expand_special(struct script *s, struct attach_point *ap, const char **why,
-			   const char **hint)
+static void expand_special(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct target *t = attach_target(s, ap, "%s", "");
 
-	(void)why;
-	(void)hint;
+	(void)absence;
 	t->text = ap->kind->name;
 }
 
@@ -70,11 +68,9 @@ static bool parse_self(struct script *s, struct attach_point *ap)
 	return false;
 }
 
-static void expand_self(struct script *s, struct attach_point *ap, const char **why,
-			const char **hint)
+static void expand_self(struct script *s, struct attach_point *ap, struct absence *absence)
 {
-	(void)why;
-	(void)hint;
+	(void)absence;
 	attach_target(s, ap, "%.*s:%.*s", STR_ARG(ap->part[0]), STR_ARG(ap->part[1]));
 }
 

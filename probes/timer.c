@@ -104,14 +104,12 @@ static bool parse_timer(struct script *s, struct attach_point *ap)
 	return read_rate(ap, &rate) || bad_number(s, ap, ap->part[ap->nparts - 1]);
 }
 
-static void expand_timer(struct script *s, struct attach_point *ap, const char **why,
-			 const char **hint)
+static void expand_timer(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct target *t;
 	struct rate rate = { 0 };
 
-	(void)why;
-	(void)hint;
+	(void)absence;
 	read_rate(ap, &rate);
 	if (ap->nparts == 2)
 		t = attach_target(s, ap, "%.*s:%.*s", STR_ARG(ap->part[0]), STR_ARG(ap->part[1]));

@@ -119,28 +119,27 @@ static void near_category(void *ctx, const char *category, const char *event)
 }
 
 /* What is wrong with a name that has no wildcard: its category, or its event? */
-static void explain_missing(struct script *s, const struct attach_point *ap, const char **why,
-			    const char **hint)
+static void explain_missing(struct script *s, const struct attach_point *ap, struct absence *absence)
 {
 	struct near_names events = { .near.wanted = ap->part[1] };
 	struct near_names categories = { .near.wanted = ap->part[0] };
 
 	tracefs_each(&s->work, ap->part[0], STR("*"), near_event, &events);
-	*why = "no such event";
+	absence->why = "no such event";
 	if (events.near.best.len) {
-		*hint = arena_printf(&s->arena, "did you mean '%s:%.*s:%.*s'?", ap->kind->name,
+		absence->hint = arena_printf(&s->arena, "did you mean '%s:%.*s:%.*s'?", ap->kind->name,
 				     STR_ARG(ap->part[0]), STR_ARG(events.near.best));
 		return;
 	}
-	*hint = find_reason(&s->arena, ap->part[0], str_dup(&s->work, ap->part[1]), true);
+	absence->hint = find_reason(&s->arena, ap->part[0], str_dup(&s->work, ap->part[1]), true);
 	if (events.n)
 		return;
-	*why = "no such category";
-	if (*hint)
+	absence->why = "no such category";
+	if (absence->hint)
 		return;
 	tracefs_each(&s->work, STR("*"), STR("*"), near_category, &categories);
 	if (categories.near.best.len)
-		*hint = arena_printf(&s->arena, "did you mean the category '%.*s'?",
+		absence->hint = arena_printf(&s->arena, "did you mean the category '%.*s'?",
 				     STR_ARG(categories.near.best));
 }
 
@@ -162,23 +161,22 @@ static void take_unchecked(struct script *s, struct attach_point *ap, const char
 	diag_warn(&s->diag, ap->at, "unchecked", "the event and its fields are not checked: %s", why);
 }
 
-static void expand_tracepoint(struct script *s, struct attach_point *ap, const char **why,
-			      const char **hint)
+static void expand_tracepoint(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct expansion x = { s, ap };
 
-	if (!tracefs_root(&s->arena, why)) {
+	if (!tracefs_root(&s->arena, &absence->why)) {
 		if (s->check_only)
-			take_unchecked(s, ap, *why);
+			take_unchecked(s, ap, absence->why);
 		return;
 	}
 	tracefs_each(&s->arena, ap->part[0], ap->part[1], add_target, &x);
 	if (ap->targets.n)
 		warn_if_silent(s, ap);
 	else if (!glob_has(ap->part[0]) && !glob_has(ap->part[1]))
-		explain_missing(s, ap, why, hint);
+		explain_missing(s, ap, absence);
 	else
-		*hint = find_reason(&s->arena, ap->part[0], "", true);
+		absence->hint = find_reason(&s->arena, ap->part[0], "", true);
 }
 
 /* ---- compiling: the type of args -------------------------------------------------------- */

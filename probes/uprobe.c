@@ -399,11 +399,9 @@ static void find_in_file(struct script *s, struct attach_point *ap, const struct
 		find_functions(&x, why);
 }
 
-static void expand_uprobe(struct script *s, struct attach_point *ap, const char **why,
-			  const char **hint)
+static void expand_uprobe(struct script *s, struct attach_point *ap, struct absence *absence)
 {
-	(void)hint;
-	user_files(s, ap, find_in_file, why);
+	user_files(s, ap, find_in_file, &absence->why);
 }
 
 /* ---- compiling: arguments --------------------------------------------------------------- */

@@ -126,14 +126,13 @@ static void find_in_file(struct script *s, struct attach_point *ap, const struct
 		       : arena_printf(&s->arena, "%s has no such USDT probe", file->shown);
 }
 
-static void expand_usdt(struct script *s, struct attach_point *ap, const char **why,
-			const char **hint)
+static void expand_usdt(struct script *s, struct attach_point *ap, struct absence *absence)
 {
-	(void)hint;
-	user_files(s, ap, find_in_file, why);
+	user_files(s, ap, find_in_file, &absence->why);
 	if (!ap->targets.n && str_is(ap->part[0], "*"))
-		*why = s->pid > 0 ? "the process runs no program and has no library with such a USDT probe"
-				  : "no process runs a program or has a library with such a USDT probe";
+		absence->why = s->pid > 0
+				       ? "the process runs no program and has no library with such a USDT probe"
+				       : "no process runs a program or has a library with such a USDT probe";
 }
 
 /* ---- compiling: arguments --------------------------------------------------------------- */

@@ -73,15 +73,13 @@ static bool parse_watch(struct script *s, struct attach_point *ap)
 	return true;
 }
 
-static void expand_watch(struct script *s, struct attach_point *ap, const char **why,
-			 const char **hint)
+static void expand_watch(struct script *s, struct attach_point *ap, struct absence *absence)
 {
 	struct target *t = attach_target(s, ap, "%.*s:%.*s:%.*s", STR_ARG(ap->part[0]),
 					 STR_ARG(ap->part[1]), STR_ARG(ap->part[2]));
 	const char *error;
 
-	(void)why;
-	(void)hint;
+	(void)absence;
 	t->name = find_mode(ap->part[2])->name;
 	number_parse(ap->part[0], &t->address, &error);
 	number_parse(ap->part[1], &t->number, &error);

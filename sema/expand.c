@@ -126,34 +126,29 @@ static bool split(struct script *s, struct attach_point *ap, struct str *name)
 }
 
 struct missing {
-	struct span at;
-	const char *text, *hint;
+	struct attach_point point;
+	struct absence absence;
 };
-
-static struct missing expand_point(struct script *s, struct attach_point *ap)
-{
-	const char *why = NULL, *hint = NULL;
-
-	ap->kind->expand(s, ap, &why, &hint);
-	if (ap->targets.n)
-		return (struct missing){ .text = NULL };
-	return (struct missing){ ap->at, arena_printf(&s->work, "%.*s: %s", STR_ARG(ap->spec),
-						      why ? why : "nothing matches"), hint };
-}
 
 static void report_missing(struct script *s, const struct missing *m, bool others)
 {
+	const char *why = m->absence.why ? m->absence.why : "nothing matches", *hint = m->absence.hint;
+	struct str spec = m->point.spec;
 	uint32_t e;
 
 	if (s->config.missing_probes == MISSING_IGNORE)
 		return;
 	if (s->config.missing_probes != MISSING_ALONE)
 		others = s->config.missing_probes == MISSING_WARN;
-	e = others ? diag_warn(&s->diag, m->at, "missing", "%s; left out", m->text)
-			    : diag_error(&s->diag, m->at, "missing", "%s", m->text);
-
-	if (m->hint && !others) /* what is meant to be on another kernel is no slip of the pen */
-		diag_hint(&s->diag, e, "%s", m->hint);
+	if (others) { /* what is meant to be on another kernel is no slip of the pen: no hint */
+		diag_warn(&s->diag, m->point.at, "missing", "%.*s: %s; left out", STR_ARG(spec), why);
+		return;
+	}
+	e = diag_error(&s->diag, m->point.at, "missing", "%.*s: %s", STR_ARG(spec), why);
+	if (m->absence.near_function)
+		hint = attach_near_function(s, m->point.kind, m->point.part[1]);
+	if (hint)
+		diag_hint(&s->diag, e, "%s", hint);
 }
 
 /* Reported once, where it is passed. */
@@ -182,7 +177,7 @@ struct expanding {
 static bool add_point(struct expanding *x, const struct attach_point *split_up, const struct probe_kind *kind)
 {
 	struct attach_point *ap = vec_push(&x->s->arena, &x->p->points);
-	struct missing m;
+	struct absence absence = { 0 };
 
 	*ap = *split_up;
 	ap->kind = kind;
@@ -192,10 +187,10 @@ static bool add_point(struct expanding *x, const struct attach_point *split_up, 
 	}
 	x->p->provides &= kind->provides;
 	x->any |= kind->provides;
-	m = expand_point(x->s, ap);
+	kind->expand(x->s, ap, &absence);
 	x->found += ap->targets.n;
-	if (m.text)
-		*vec_push(&x->s->work, &x->missing) = m;
+	if (!ap->targets.n)
+		*vec_push(&x->s->work, &x->missing) = (struct missing){ *ap, absence };
 	return ap->targets.n > 0;
 }
 
@@ -225,8 +220,8 @@ static void add_kinds(struct expanding *x, const struct attach_point *split_up, 
 	}
 	if (!found)
 		*vec_push(&x->s->work, &x->missing) = (struct missing){
-			split_up->at, arena_printf(&x->s->work, "%.*s: no type of probe that matches '%.*s' has this",
-						   STR_ARG(split_up->spec), STR_ARG(name)), NULL };
+			*split_up, { .why = arena_printf(&x->s->work, "no type of probe that matches '%.*s' has this",
+							 STR_ARG(name)) } };
 }
 
 static void expand_spec(struct expanding *x, struct span at, struct str spec)

@@ -153,6 +153,8 @@ struct script {
 	VEC(struct span) skipped; /* of the text, by conditions of C that don't hold */
 	uint32_t ntargets;       /* of all probes */
 	struct ksyms *ksyms;     /* script_ksyms() */
+	struct table copies;     /* what copies_find() has found, */
+	struct table near;       /* and attach_near_function() */
 	struct dwarf_file *dwarf; /* probes/dwarf.c's: programs with debug information */
 	bool too_many;           /* more than config.max_probes: reported */
 	VEC(struct map *) maps;

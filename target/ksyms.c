@@ -6,10 +6,11 @@
  *	ffffffffc0a01000 t ext4_readdir	[ext4]
  *
  * The kernel formats that file line by line while it is read (about 40 ms for all of it), so no more of
- * it is read than it takes to answer a question, and what was read is kept for the next one. To name an
- * address takes the whole, ordered by address, in which functions alone have names: the others are the
- * fences that show where a function ends. Unprivileged readers see zeros for addresses: the names can
- * still be asked for, nothing can be named.
+ * it is read than it takes to answer a question, and what was read is kept for the next one. A name is
+ * searched for in the text: to take all lines apart takes several times as long. To name an address takes
+ * the whole, ordered by address, in which functions alone have names: the others are the fences that show
+ * where a function ends. Unprivileged readers see zeros for addresses: the names can still be asked for,
+ * nothing can be named.
  */
 #include "target/target.h"
 
@@ -169,19 +170,25 @@ static struct str name_of(const struct ksyms *k, const struct symbol *sym)
 	return (struct str){ k->text.v + sym->name, sym->len };
 }
 
+static struct ksym whole(const struct ksyms *k, const struct symbol *sym)
+{
+	struct str name = name_of(k, sym), module = { "", 0 };
+
+	if (sym->module_len)
+		module = (struct str){ name.s + name.len + 2, sym->module_len };
+	return (struct ksym){ sym->address, sym->type, name, module };
+}
+
 bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
 {
 	bool more = true;
 
 	for (uint32_t i = 0; more && (i < k->symbols.n || parse_more(k)); i++) {
-		const struct symbol *sym = &k->symbols.v[i];
-		struct str name = name_of(k, sym), module = { "", 0 };
+		struct ksym sym = whole(k, &k->symbols.v[i]);
 
-		if (sym->module_len)
-			module = (struct str){ name.s + name.len + 2, sym->module_len };
-		more = visit(ctx, &(struct ksym){ sym->address, sym->type, name, module });
+		more = visit(ctx, &sym);
 	}
-	return k->symbols.n != 0;
+	return k->text.n != 0;
 }
 
 /* ---- naming addresses ------------------------------------------------------------------- */
@@ -257,6 +264,48 @@ struct str ksyms_name(struct ksyms *k, uint64_t address, uint64_t *offset)
 
 /* ---- finding names ---------------------------------------------------------------------- */
 
+/* The next line from *pos on that has the needle in it; *pos is moved behind it. */
+static bool find_line(struct ksyms *k, struct str needle, uint32_t *pos, struct str *line)
+{
+	const char *text, *hit, *newline, *before;
+	bool more = true;
+
+	do {
+		text = k->text.v;
+		hit = k->text.n ? memmem(text + *pos, k->text.n - *pos, needle.s, needle.len) : NULL;
+		newline = hit ? memchr(hit, '\n', (size_t)(text + k->text.n - hit)) : NULL;
+		if (!hit && k->text.n - *pos >= needle.len)
+			*pos = k->text.n - needle.len + 1;
+		if (!newline)
+			more = read_more(k);
+	} while (!newline && more);
+	if (!hit)
+		return false;
+	before = memrchr(text, '\n', (size_t)(hit - text));
+	line->s = before ? before + 1 : text;
+	line->len = (uint32_t)((newline ? newline : text + k->text.n) - line->s);
+	*pos = (uint32_t)(line->s - text) + line->len;
+	return true;
+}
+
+bool ksyms_named(struct ksyms *k, struct str prefix, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+{
+	struct str needle = str_of(arena_printf(&k->arena, " %.*s", STR_ARG(prefix))), line;
+	bool more = true;
+
+	for (uint32_t pos = 0; more && find_line(k, needle, &pos, &line);) {
+		struct symbol sym = { 0 };
+		struct ksym found;
+
+		if (!parse_line(k, line, &sym) || sym.len < prefix.len ||
+		    memcmp(k->text.v + sym.name, prefix.s, prefix.len))
+			continue;
+		found = whole(k, &sym);
+		more = visit(ctx, &found);
+	}
+	return k->text.n != 0;
+}
+
 struct search {
 	struct str name;
 	uint64_t address;
@@ -276,10 +325,14 @@ static bool search_one(void *ctx, const struct ksym *sym)
 
 uint64_t ksyms_address(struct ksyms *k, struct str name, bool *found)
 {
+	const char *text = str_dup(&k->arena, name);
 	struct search search = { .name = name };
 
-	ksyms_each(k, search_one, &search);
-	*found = search.found;
+	/* What the kernel is asked about has no BPF programs' symbols. */
+	if (strlen(text) != name.len || str_starts(name, "bpf_prog_") ||
+	    !ksym_ask(&text, 1, &search.address))
+		ksyms_named(k, name, search_one, &search);
+	*found = search.found || search.address;
 	return search.address;
 }
 

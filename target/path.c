@@ -17,11 +17,23 @@
 
 enum { SMALL_FILE_MAX = 1 << 20 };
 
-const char *target_path(struct arena *a, const char *path)
+static const char *frozen_root(void)
 {
 	const char *root = getenv("XBT_ROOT");
 
-	return root && *root ? arena_printf(a, "%s%s", root, path) : path;
+	return root && *root ? root : NULL;
+}
+
+const char *target_path(struct arena *a, const char *path)
+{
+	const char *root = frozen_root();
+
+	return root ? arena_printf(a, "%s%s", root, path) : path;
+}
+
+bool target_is_frozen(void)
+{
+	return frozen_root() != NULL;
 }
 
 ssize_t target_read_some(int fd, char *buf, size_t size)

@@ -16,6 +16,8 @@
 
 /* $XBT_ROOT + path, in the arena. */
 const char *target_path(struct arena *, const char *path);
+/* Is XBT_ROOT set? */
+bool target_is_frozen(void);
 /* A whole small file under target_path(), without its last newline; empty text and errno set if
  * it can't be read. */
 struct str target_read(struct arena *, const char *path);
@@ -98,12 +100,20 @@ void ksyms_close(struct ksyms *);
 /* Takes each symbol to visit until that returns false; its texts are good for that long. In the
  * file's order until the first address was named. False: the file can't be read. */
 bool ksyms_each(struct ksyms *, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
+/* The same for those whose names begin so, always in the file's order. */
+bool ksyms_named(struct ksyms *, struct str prefix, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
 /* The symbol that contains the address: its name, and how far into it. Empty: none. */
 struct str ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
 /* The address of a symbol; *found tells a symbol whose address is hidden (0) from none at all. */
 uint64_t ksyms_address(struct ksyms *, struct str name, bool *found);
 /* Near misses for "did you mean"; they live until ksyms_close. */
 void ksyms_near(struct ksyms *, struct near *);
+
+/* ---- ksym_ask.c: the kernel asked for symbols ------------------------------------------- */
+
+/* The addresses of the symbols of these names, 0 where there is none (those of BPF programs aren't known).
+ * False: the kernel can't be asked (Linux 6.2, CAP_BPF; not a frozen one), or it hides addresses. */
+bool ksym_ask(const char *const *names, uint32_t n, uint64_t *addresses);
 
 /* ---- symtab.c: the functions of an ELF file, by address --------------------------------- */
 
