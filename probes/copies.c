@@ -70,6 +70,9 @@ static bool is_code(uint64_t address, const uint64_t *is_at)
 	return in_kernel && (address < is_at[TEXT_END] || address >= is_at[IMAGE_END]);
 }
 
+/* Of more functions than that kallsyms, read once, tells faster. */
+enum { ASKED_MAX = 32 };
+
 static bool ask(struct lookup *l)
 {
 	const char *name[LEN(wanted)];
@@ -114,7 +117,8 @@ const struct copies *copies_find(struct script *s, struct str module, struct str
 	if (l.found)
 		return l.found;
 	l.found = arena_alloc(&s->arena, sizeof *l.found);
-	if ((addresses || module.len || !ask(&l)) && !ksyms_named(script_ksyms(s), function, look_at, &l))
+	if ((addresses || module.len || s->copies.n >= ASKED_MAX || !ask(&l)) &&
+	    !ksyms_named(script_ksyms(s), function, look_at, &l))
 		return NULL;
 	table_set(&s->arena, &s->copies, key, l.found);
 	return l.found;

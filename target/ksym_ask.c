@@ -8,8 +8,9 @@
  * after the run. The helper is there since Linux 5.16, but before 6.2 it compared with each symbol in
  * turn (kernel/kallsyms.c, kallsyms_lookup_name()).
  */
-#include <bpf/bpf.h>
+#include <linux/bpf.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "target/target.h"
@@ -79,16 +80,27 @@ static void emit_lookup(struct question *q, const char *name, uint32_t n)
 				   .src_reg = BPF_REG_1, .off = (int16_t)(n * sizeof(uint64_t)) });
 }
 
+/* Loading programs is the business of probes and runtime; this one asks and is gone. */
 static bool run(const struct question *q, uint64_t *context, uint32_t n)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, load, .prog_flags = BPF_F_SLEEPABLE);
-	LIBBPF_OPTS(bpf_test_run_opts, test, .ctx_in = context,
-		    .ctx_size_in = (uint32_t)(n * sizeof *context));
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "xbt_ask", "GPL", q->insns.v, q->insns.n, &load);
-	bool done = fd >= 0 && !bpf_prog_test_run_opts(fd, &test);
+	union bpf_attr load = {
+		.prog_type = BPF_PROG_TYPE_SYSCALL,
+		.prog_flags = BPF_F_SLEEPABLE,
+		.prog_name = "xbt_ask",
+		.license = (uintptr_t)"GPL",
+		.insns = (uintptr_t)q->insns.v,
+		.insn_cnt = q->insns.n,
+	};
+	long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	union bpf_attr test = { .test.prog_fd = (uint32_t)fd };
+	bool done;
 
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return false;
+	test.test.ctx_in = (uintptr_t)context;
+	test.test.ctx_size_in = (uint32_t)(n * sizeof *context);
+	done = !syscall(SYS_bpf, BPF_PROG_TEST_RUN, &test, sizeof test);
+	close((int)fd);
 	return done;
 }
 
