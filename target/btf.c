@@ -6,7 +6,8 @@
  * within the file and threads those of one name together, by the offset of the name: no name is
  * looked at. A name is found in the other direction, by a search for its bytes among the strings,
  * which are few megabytes in one piece; its offset then leads to its records. So a question costs
- * what reading the strings costs, and there is no index of names to build.
+ * what reading the strings costs. Few scripts ask more than a few; once the searches have cost about as
+ * much as an index of the names, one is made.
  *
  * A module's BTF goes on where the kernel's ends, in ids as in strings. What is read here is
  * untrusted (--btf FILE): a record's members are within the file once btf_parse() has taken it; ids
@@ -24,6 +25,13 @@
 
 enum { BTF_MAX = 256 << 20, MAGIC = 0xeb9f };
 
+struct string_index {
+	struct arena *arena;
+	uint64_t searched;         /* bytes, so far */
+	/* By hash, linear probing: 1 + where a string begins; 0: free. NULL: not made yet. */
+	uint32_t *slot, mask;
+};
+
 struct btf_file {
 	const struct btf_file *base;
 	struct str strings;
@@ -34,6 +42,7 @@ struct btf_file {
 	uint32_t *next;            /* id of the next record in the same bucket; 0: none */
 	uint32_t *bucket, mask;    /* by offset of name */
 	VEC(uint32_t) enums;       /* ids */
+	struct string_index *index;
 };
 
 /* ---- records ---------------------------------------------------------------------------- */
@@ -183,6 +192,8 @@ struct btf_file *btf_parse(struct arena *a, struct str bytes, const struct btf_f
 	*why = "it is damaged";
 	if (h.hdr_len < sizeof h || h.hdr_len > bytes.len || !sections_fit(bytes, &h))
 		return NULL;
+	f->index = arena_alloc(a, sizeof *f->index);
+	f->index->arena = a;
 	f->base = base;
 	f->records = bytes.s + h.hdr_len + h.type_off;
 	f->strings = (struct str){ bytes.s + h.hdr_len + h.str_off, h.str_len };
@@ -263,8 +274,9 @@ uint32_t btf_modules(struct arena *a, const char ***names)
 
 /* ---- looking up ------------------------------------------------------------------------- */
 
-/* The first string of f's own at or after `from` that is the name; UINT32_MAX: there is none. */
-static uint32_t find_string(const struct btf_file *f, struct str name, uint32_t from)
+enum { NOWHERE = UINT32_MAX };
+
+static uint32_t search_string(const struct btf_file *f, struct str name, uint32_t from)
 {
 	const char *s = f->strings.s, *end = s + f->strings.len;
 
@@ -277,7 +289,65 @@ static uint32_t find_string(const struct btf_file *f, struct str name, uint32_t 
 			return (uint32_t)(at - s);
 		at++;
 	}
-	return UINT32_MAX;
+	return NOWHERE;
+}
+
+static void index_string(struct string_index *x, struct str string, uint32_t at)
+{
+	uint32_t i = (uint32_t)str_hash(string) & x->mask;
+
+	while (x->slot[i])
+		i = (i + 1) & x->mask;
+	x->slot[i] = at + 1;
+}
+
+static void index_strings(const struct btf_file *f)
+{
+	struct string_index *x = f->index;
+	const char *s = f->strings.s;
+	uint32_t n = 0, slots = 2;
+
+	for (uint32_t at = 1; at < f->strings.len; at++)
+		n += !s[at] && s[at - 1];
+	while (slots < 2 * n)
+		slots *= 2;
+	x->mask = slots - 1;
+	x->slot = arena_alloc(x->arena, slots * sizeof *x->slot);
+	for (uint32_t at = 0; at < f->strings.len;) {
+		struct str string = str_of(s + at);
+
+		if (string.len)
+			index_string(x, string, at);
+		at += string.len + 1;
+	}
+}
+
+/* Equal strings stand in the index in the order of their offsets. */
+static uint32_t look_string_up(const struct btf_file *f, struct str name, uint32_t from)
+{
+	const struct string_index *x = f->index;
+	uint32_t i = (uint32_t)str_hash(name) & x->mask;
+
+	for (; x->slot[i]; i = (i + 1) & x->mask)
+		if (x->slot[i] > from && str_is(name, f->strings.s + x->slot[i] - 1))
+			return x->slot[i] - 1;
+	return NOWHERE;
+}
+
+/* The first string of f's own at or after `from` that is the name. */
+static uint32_t find_string(const struct btf_file *f, struct str name, uint32_t from)
+{
+	enum { SEARCHES = 8 }; /* cost as much as the index */
+	struct string_index *x = f->index;
+	uint32_t at;
+
+	if (!x->slot && x->searched > (uint64_t)SEARCHES * f->strings.len)
+		index_strings(f);
+	if (x->slot)
+		return look_string_up(f, name, from);
+	at = search_string(f, name, from);
+	x->searched += (at == NOWHERE ? f->strings.len : at) - from;
+	return at;
 }
 
 static bool is_searchable(struct str name)
@@ -302,7 +372,7 @@ uint32_t btf_find(const struct btf_file *f, struct str name, uint32_t kinds)
 		return 0;
 	/* A module uses the kernel's strings, too. */
 	for (const struct btf_file *owner = f; owner; owner = owner->base)
-		for (uint32_t at = 0; (at = find_string(owner, name, at)) != UINT32_MAX; at++) {
+		for (uint32_t at = 0; (at = find_string(owner, name, at)) != NOWHERE; at++) {
 			uint32_t id = find_record(f, at + owner->first_string, kinds);
 
 			if (id)
@@ -328,7 +398,7 @@ uint32_t btf_find_enumerator(const struct btf_file *f, struct str name, uint32_t
 	if (!is_searchable(name))
 		return 0;
 	for (const struct btf_file *owner = f; owner; owner = owner->base)
-		for (uint32_t at = 0; (at = find_string(owner, name, at)) != UINT32_MAX; at++)
+		for (uint32_t at = 0; (at = find_string(owner, name, at)) != NOWHERE; at++)
 			for (uint32_t i = 0; i < f->enums.n; i++) {
 				int64_t found = find_member(record_at(f, f->enums.v[i]),
 							    at + owner->first_string);

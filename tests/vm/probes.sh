@@ -40,6 +40,29 @@ test_typed() {
 	equal "path()" "$(value '@[/etc/hosts]')" 1
 }
 
+# What the kernel says when it is asked (Linux 6.2) is what kallsyms says: of copies, data, modules, nothing.
+test_asked() {
+	{
+		awk '$2 ~ /^[tT]$/ { n = $3; sub(/\..*/, "", n); of[n]++; whole[n] = $3 }
+			END { for (n in of) if (of[n] == 1 && whole[n] ~ /\.(isra|constprop|part)/) print n }' \
+			/proc/kallsyms | sort | head -300
+		awk 'NF == 4 && $2 == "t" && $3 ~ /^[a-z_0-9]+$/ { print $3 }' /proc/kallsyms | sort | uniq -u | head -5
+		printf '%s\n' linux_proc_banner avenrun no_such_one vfs_read
+	} | sed 's/.*/kprobe:& { }/' >"$out.bt"
+	split -l 25 "$out.bt" "$out.part"
+	for part in "$out.part"*; do
+		"$XBT" --check "$part" 2>&1
+	done >"$out"
+	for part in "$out.part"*; do
+		XBT_ROOT=/. "$XBT" --check "$part" 2>&1
+	done >"$err"
+	equal "asked about functions" "$(cat "$out")" "$(cat "$err")"
+	equal "asked about data and nothing" "$(grep -c 'error: .*: no such function' "$out")" 3
+	addresses=$("$XBT" -q -e 'BEGIN { printf("%lx %lx\n", kaddr("avenrun"), kaddr("vfs_read")); }' | head -1)
+	equal "addresses" "$addresses" "$(awk '$3 == "avenrun" || $3 == "vfs_read" { a[$3] = $1 } END { print a["avenrun"], a["vfs_read"] }' /proc/kallsyms)"
+	rm -f "$out.bt" "$out.part"*
+}
+
 # Arguments by name: behind a struct in two registers, in a struct, and on the stack; the same function for
 # kprobe and kretprobe, also where it begins with a landing pad.
 test_arguments() {

@@ -290,7 +290,7 @@ test_long_keys() {
 for part; do
 	case $part in
 	plain) test_kprobes; test_missing; test_signals; test_command ;;
-	probes) test_typed; test_arguments; test_refusals; test_many; test_copies; test_interrupt; test_interrupt_detach; test_programs; test_session; test_missed; test_forms ;;
+	probes) test_typed; test_arguments; test_asked; test_refusals; test_many; test_copies; test_interrupt; test_interrupt_detach; test_programs; test_session; test_missed; test_forms ;;
 	xen) test_xenhyper_single; test_xenhyper; test_xenmcidx; test_latencies; test_xenupcall; test_cpustolen; test_2019 ;;
 	tools) test_tools; test_xenhyper_lat ;;
 	short) test_long_keys; test_xenhyper_single; test_xenhyper; test_cpustolen; test_xenupcall ;;
