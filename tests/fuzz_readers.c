@@ -121,6 +121,7 @@ enum { DEFINED = 1 << BTF_KIND_STRUCT | 1 << BTF_KIND_UNION | 1 << BTF_KIND_ENUM
 struct shown {
 	struct arena *arena;
 	const struct btf_file *btf;
+	uint32_t found[64], n; /* what each of the first names led to, in turn */
 };
 
 static bool show_type(void *ctx, uint32_t id, struct str name)
@@ -133,15 +134,40 @@ static bool show_type(void *ctx, uint32_t id, struct str name)
 	return true;
 }
 
+static bool find_first(void *ctx, uint32_t id, struct str name)
+{
+	struct shown *t = ctx;
+
+	(void)id;
+	t->found[t->n++] = btf_find(t->btf, name, ~0u);
+	return t->n < LEN(t->found);
+}
+
+/* By now there is an index. */
+static bool find_again(void *ctx, uint32_t id, struct str name)
+{
+	struct shown *t = ctx;
+
+	(void)id;
+	if (t->found[t->n++] != btf_find(t->btf, name, ~0u))
+		abort();
+	return t->n < LEN(t->found);
+}
+
 static void read_btf(struct str bytes)
 {
 	struct arena a = { 0 };
 	const char *why;
-	struct shown t = { &a, btf_parse(&a, bytes, NULL, &why) };
+	struct shown t = { .arena = &a, .btf = btf_parse(&a, bytes, NULL, &why) };
 	uint32_t member;
 
 	if (t.btf) {
 		btf_each(t.btf, ~0u, show_type, &t);
+		btf_each(t.btf, ~0u, find_first, &t);
+		for (uint32_t i = 0; i < 9; i++)
+			btf_find(t.btf, STR("\1\2"), ~0u);
+		t.n = 0;
+		btf_each(t.btf, ~0u, find_again, &t);
 		btf_find(t.btf, STR("task_struct"), ~0u);
 		btf_find_enumerator(t.btf, STR("one"), &member);
 	}
