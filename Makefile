@@ -66,6 +66,7 @@ SRC = \
 	sema/expand.c \
 	sema/fit.c \
 	sema/format.c \
+	sema/front.c \
 	sema/import.c \
 	sema/infer.c \
 	sema/infer_call.c \

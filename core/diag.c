@@ -67,34 +67,67 @@ static int by_position(const void *x, const void *y)
 	return strcmp(a->text, b->text);
 }
 
-/* Does it touch one of these, which are in order? */
-static bool touches(const struct diagnostic *cause, uint32_t n, struct span at)
+static int by_begin(const void *x, const void *y)
+{
+	const struct span *a = x, *b = y;
+
+	return (a->beg > b->beg) - (a->beg < b->beg);
+}
+
+/* Where the first n diagnostics are errors, in order; each end is the furthest so far. */
+static uint32_t spans_of_errors(const struct diag *d, uint32_t n, struct span *spans)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (d->list.v[i].error)
+			spans[found++] = d->list.v[i].at;
+	if (found)
+		qsort(spans, found, sizeof *spans, by_begin);
+	for (uint32_t i = 1; i < found; i++)
+		spans[i].end = spans[i].end > spans[i - 1].end ? spans[i].end : spans[i - 1].end;
+	return found;
+}
+
+/* Does it touch one of these? */
+static bool touches(const struct span *cause, uint32_t n, struct span at)
 {
 	uint32_t lo = 0, hi = n;
 
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 
-		if (cause[mid].at.beg < at.beg)
+		if (cause[mid].beg < at.beg)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return (lo < n && cause[lo].at.beg < at.end) || (lo && cause[lo - 1].at.end > at.beg);
+	return (lo < n && cause[lo].beg < at.end) || (lo && cause[lo - 1].end > at.beg);
 }
 
 void diag_drop_consequences(struct diag *d, uint32_t first)
 {
 	struct diagnostic *v = d->list.v;
-	uint32_t kept = first;
+	uint32_t kept = first, n;
+	struct span *cause;
 
-	if (!first)
+	if (!first || !d->nerror || first == d->list.n)
 		return;
-	qsort(v, first, sizeof *v, by_position);
+	cause = arena_alloc(d->arena, first * sizeof *cause);
+	n = spans_of_errors(d, first, cause);
 	for (uint32_t i = first; i < d->list.n; i++)
-		if (!touches(v, first, v[i].at))
+		if (!touches(cause, n, v[i].at))
 			v[kept++] = v[i];
 	d->list.n = kept;
+}
+
+uint32_t diag_errors_within(const struct diag *d, struct span at)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < d->list.n; i++)
+		n += d->list.v[i].error && d->list.v[i].at.beg >= at.beg && d->list.v[i].at.end <= at.end;
+	return n;
 }
 
 static bool is_utf8(struct str s)

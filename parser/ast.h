@@ -34,7 +34,8 @@ struct node {
 		struct { uint64_t num; const struct type *of; };                   /* NUM (of: its type, if known), PARAM */
 		struct str str;                                                    /* STRING, POINT */
 		struct { struct str name; const struct builtin *fn; } name;        /* NAME */
-		struct { struct str name; const struct builtin *fn; struct node *args; } call;
+		struct { struct str name; const struct builtin *fn; struct node *args; bool reported; } call;
+		/* CALL (reported: macros() has told what is wrong with it) */
 		struct { struct str name; struct node *key; struct map *map; } map;
 		struct { struct str name; struct var *var; } var;
 		struct { struct node *l, *r; enum operator op; bool compound; } bin; /* ASSIGN: op of "op=" */

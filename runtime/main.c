@@ -22,20 +22,6 @@ enum { SCRIPT_MAX = 64 << 20 };
 
 /* ---- compile ---------------------------------------------------------------------------- */
 
-static const struct stage {
-	const char *name;
-	void (*run)(struct script *);
-} front[] = {
-	{ "ast", parse },     /* source text -> s->program */
-	{ "macros", macros }, /* calls of macros -> their bodies */
-	{ "config", configure }, /* settings and map declarations */
-	{ "expand", expand }, /* attach points -> probes and targets */
-	{ "names", resolve }, /* identifiers -> builtins, maps, variables */
-	{ "types", infer },   /* types of expressions, variables and maps */
-	{ "check", check },   /* every remaining rule that a script can break */
-	{ "plan", plan },     /* storage of maps; constant tables */
-};
-
 static bool dump_wanted(const struct dumps *d, const char *stage)
 {
 	size_t n = strlen(stage);
@@ -54,8 +40,8 @@ static bool is_stage(struct str name)
 {
 	if (str_is(name, "all") || str_is(name, "events"))
 		return true;
-	for (size_t i = 0; i < LEN(front); i++)
-		if (str_is(name, front[i].name))
+	for (size_t i = 0; i < front_stage_count; i++)
+		if (str_is(name, front_stages[i].name))
 			return true;
 	for (size_t i = 0; back_stages[i]; i++)
 		if (str_is(name, back_stages[i]))
@@ -71,8 +57,8 @@ static bool stages_known(const char *stages)
 
 		if (!is_stage(name)) {
 			fprintf(stderr, "xbt: error: -d: no stage '%.*s'; there are", STR_ARG(name));
-			for (size_t i = 0; i < LEN(front); i++)
-				fprintf(stderr, " %s", front[i].name);
+			for (size_t i = 0; i < front_stage_count; i++)
+				fprintf(stderr, " %s", front_stages[i].name);
 			for (size_t i = 0; back_stages[i]; i++)
 				fprintf(stderr, " %s", back_stages[i]);
 			fputs(" events all\n", stderr);
@@ -89,42 +75,21 @@ static const char *shown_type(struct arena *a, const struct type *t)
 	return t->kind == T_VOID ? NULL : type_text(a, t);
 }
 
-static void dump_script(struct script *s, const struct dumps *d, const char *stage)
+static void dump_script(struct script *s, const char *stage, void *ctx)
 {
+	const struct dumps *d = ctx;
+
 	if (!strcmp(stage, "plan") && d->wanted(d, stage))
 		plan_dump(s, d->out);
 	else if (d->wanted(d, stage))
 		ast_dump(s->program, &s->work, shown_type, d->out);
 }
 
-static bool run_stages(struct script *s, const struct dumps *d, const char *last)
-{
-	bool done = false;
-	uint32_t names = 0;
-
-	for (size_t i = 0; i < LEN(front) && !done; i++) {
-		front[i].run(s);
-		dump_script(s, d, front[i].name);
-		/* Errors in names and the others' come together: types are unknown where a name is. */
-		if (front[i].run == resolve)
-			names = s->diag.list.n;
-		if (front[i].run == resolve || front[i].run == infer)
-			continue;
-		if (front[i].run == check)
-			diag_drop_consequences(&s->diag, names);
-		diag_print(&s->diag, stderr);
-		if (s->diag.nerror)
-			return false;
-		done = !strcmp(front[i].name, last);
-	}
-	return true;
-}
-
-static struct image *compile(struct script *s, const struct dumps *d)
+static struct image *compile(struct script *s, struct dumps *d)
 {
 	struct image *image;
 
-	if (!run_stages(s, d, "plan") || s->check_only)
+	if (!front(s, "plan", dump_script, d, stderr) || s->check_only)
 		return NULL;
 	image = generate(s, d);
 	diag_print(&s->diag, stderr);
@@ -367,10 +332,10 @@ static const char *user_pattern(struct arena *a, const struct options *o)
 
 static bool expand_listed(struct script *s, const struct options *o)
 {
-	static const struct dumps none = { dump_wanted, NULL, NULL };
+	struct dumps none = { dump_wanted, NULL, NULL };
 
 	if (!o->pattern || !list_needs_script(o->pattern))
-		return read_script(s, o) && run_stages(s, &none, "expand");
+		return read_script(s, o) && front(s, "expand", dump_script, &none, stderr);
 	source_init(&s->arena, &s->source, "-l", str_of(user_pattern(&s->arena, o)));
 	s->config.max_probes = UINT32_MAX;
 	expand_pattern(s, s->source.text);

@@ -168,6 +168,7 @@ static void too_many(struct script *s, struct span at)
 struct expanding {
 	struct script *s;
 	struct probe *p;
+	uint32_t errors; /* before it */
 	VEC(struct missing) missing;
 	uint32_t found; /* targets */
 	uint32_t any;   /* what any of its attach points provides */
@@ -245,13 +246,19 @@ static void end_probe(struct expanding *x, struct span at)
 {
 	struct script *s = x->s;
 
-	if ((x->any ^ x->p->provides) & IS_USER)
+	if (x->p->points.n && (x->any ^ x->p->provides) & IS_USER)
 		x->p->provides &= ~(uint32_t)HAS_FUNC; /* a name here, an address there */
 	for (uint32_t i = 0; i < x->missing.n; i++)
 		report_missing(s, &x->missing.v[i], x->found > 0);
 	s->ntargets += x->found;
 	if (s->ntargets > s->config.max_probes)
 		too_many(s, at);
+	x->p->lost = !x->found;
+	s->incomplete |= s->diag.nerror > x->errors;
+	/* Nothing is left of it, as the script is content with. */
+	if (x->p->lost && s->diag.nerror == x->errors)
+		return;
+	x->p->index = s->probes.n;
 	*vec_push(&s->arena, &s->probes) = x->p;
 }
 
@@ -260,9 +267,8 @@ static struct expanding begin_probe(struct script *s, struct node *n)
 	struct probe *p = arena_alloc(&s->arena, sizeof *p);
 
 	p->node = n;
-	p->index = s->probes.n;
 	p->provides = ~0u;
-	return (struct expanding){ .s = s, .p = p };
+	return (struct expanding){ .s = s, .p = p, .errors = s->diag.nerror };
 }
 
 static void expand_probe(struct script *s, struct node *n)
@@ -291,4 +297,8 @@ void expand(struct script *s)
 {
 	for (struct node *n = s->program; n && !s->too_many; n = n->next)
 		expand_probe(s, n);
+	s->hopeless |= s->too_many;
+	if (s->program && !s->probes.n && !s->diag.nerror)
+		diag_error(&s->diag, s->program->probe.points->at, "no-probes",
+			   "of all that the script wants to probe nothing is there");
 }

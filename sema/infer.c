@@ -129,9 +129,9 @@ static const struct type *infer_name(struct inference *in, struct node *n)
 		return retval_type(in);
 	/* Only their fields have values. */
 	if (fn->id == B_args)
-		return in->p->provides & HAS_ARGS ? &type_void : &type_error;
+		return in->p->provides & HAS_ARGS && !in->p->lost ? &type_void : &type_error;
 	if (fn->id == B_ctx)
-		return in->p->provides & HAS_CTX ? &type_void : &type_error;
+		return in->p->provides & HAS_CTX && !in->p->lost ? &type_void : &type_error;
 	if (fn->id == B_curtask)
 		return type_pointer(&in->s->types, ctype_shell(in->s, "task_struct"), SPACE_KERNEL);
 	return named_type(in->s, fn->result);

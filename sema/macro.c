@@ -55,7 +55,7 @@ static void give_up(struct macros *m, struct span at, const char *why)
 {
 	if (!m->exhausted)
 		diag_error(&m->s->diag, at, "macro-nesting", "%s", why);
-	m->exhausted = true;
+	m->exhausted = m->s->hopeless = true;
 }
 
 static void count(struct node *n, void *nodes)
@@ -311,13 +311,18 @@ static void expand_calls(struct node **link, void *ctx)
 	const struct node *args = n->kind == N_CALL ? n->call.args : NULL, *macro;
 	struct expansion x;
 	enum origin origin;
+	uint32_t errors;
 
 	ast_links(n, expand_calls, m);
 	if (n->kind != N_CALL && n->kind != N_NAME)
 		return;
+	errors = m->s->diag.nerror;
 	macro = choose(m, n, args, &origin);
-	if (!macro || !check_arguments(m, macro, args) || too_deep(m, n))
+	if (!macro || !check_arguments(m, macro, args) || too_deep(m, n)) {
+		if (n->kind == N_CALL)
+			n->call.reported = m->s->diag.nerror > errors;
 		return;
+	}
 	x = (struct expansion){ m, macro, args, ++m->calls, origin, n->at };
 	*link = body_of(&x, n->at);
 	m->nested++;

@@ -47,6 +47,28 @@ static void parse_text(struct script *s, struct parser *p)
 	parse_program(p);
 }
 
+/* Leaves out the probes that have errors in them. What stands outside of probes is hardly ever what was
+ * meant then. */
+static void leave_out_broken(struct script *s)
+{
+	enum { LOOKED_AT = 100 };
+	struct node **link = &s->program;
+	uint32_t within = 0;
+
+	s->hopeless = s->diag.nerror > LOOKED_AT;
+	while (*link && !s->hopeless) {
+		uint32_t n = diag_errors_within(&s->diag, (*link)->at);
+
+		within += n;
+		if (n)
+			*link = (*link)->next;
+		else
+			link = &(*link)->next;
+	}
+	s->incomplete = true;
+	s->hopeless |= within < s->diag.nerror;
+}
+
 void parse(struct script *s)
 {
 	struct parser p;
@@ -54,6 +76,8 @@ void parse(struct script *s)
 	parse_text(s, &p);
 	s->program = p.probes;
 	s->items = p.items.head;
+	if (s->diag.nerror)
+		leave_out_broken(s);
 	import(s);
 	if (!s->program && !s->diag.nerror)
 		diag_error(&s->diag, (struct span){ 0, 0 }, "empty", "the script has no probe");

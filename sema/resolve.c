@@ -157,7 +157,8 @@ static void resolve_call(struct names *c, struct node *n)
 
 	n->call.fn = builtin_find(n->call.name);
 	if (!n->call.fn) {
-		unknown(c, name, n->call.name, "function", true);
+		if (!n->call.reported)
+			unknown(c, name, n->call.name, "function", true);
 	} else if (n->call.fn->id == B_uaddr) {
 		c->p->per_target = true;
 	} else if (n->call.fn->form == FORM_BOTH) {

@@ -121,6 +121,7 @@ struct probe {
 	VEC(struct attach_point) points;
 	uint32_t provides;       /* what all its attach points provide */
 	VEC(struct var *) vars;
+	bool lost;               /* none of its attach points has a target: an error was reported */
 	bool per_target;         /* uses what differs between targets: one program for each */
 	bool named;              /* the same, but only their names: these can be looked up */
 };
@@ -157,12 +158,24 @@ struct script {
 	struct table near;       /* and attach_near_function() */
 	struct dwarf_file *dwarf; /* probes/dwarf.c's: programs with debug information */
 	bool too_many;           /* more than config.max_probes: reported */
+	bool incomplete;         /* a probe has errors, so what seems to be missing may be there */
+	bool hopeless;           /* after such an error nothing that follows can be trusted */
 	VEC(struct map *) maps;
 	struct table map_by_name;
 	struct table uaddrs;     /* what uaddr() has found */
 };
 
-/* The passes, in order. Each reports to s->diag; the driver stops after one that reported errors. */
+struct stage {
+	const char *name; /* for -d */
+	void (*run)(struct script *);
+};
+extern const struct stage front_stages[];
+extern const uint32_t front_stage_count;
+/* Runs them up to `last`, calls ran() after each, and prints what they have reported. False: errors. */
+bool front(struct script *, const char *last,
+	   void (*ran)(struct script *, const char *stage, void *ctx), void *ctx, FILE *err);
+
+/* The stages, in order. Each reports to s->diag. */
 void parse(struct script *);   /* text -> s->program */
 /* Instead of all passes: the script in canonical layout. Nothing, if there is an error in its syntax. */
 void print_formatted(struct script *, FILE *);

@@ -51,19 +51,21 @@ static bool everything(const struct dumps *d, const char *stage)
 	return true;
 }
 
+static void ran(struct script *s, const char *stage, void *ctx)
+{
+	(void)s;
+	(void)stage;
+	(void)ctx;
+}
+
 static void read_script(struct str text)
 {
-	static void (*const stages[])(struct script *) = { parse, macros, configure, expand,
-							   resolve, infer, check, plan };
 	struct dumps dumps = { everything, "all", nowhere };
 	struct image *image = NULL;
 	struct script s;
-	size_t i = 0;
 
 	begin(&s, text);
-	while (i < LEN(stages) && !s.diag.nerror)
-		stages[i++](&s);
-	if (!s.diag.nerror)
+	if (front(&s, "plan", ran, NULL, nowhere))
 		image = generate(&s, &dumps);
 	end(&s);
 	image_free(image);
