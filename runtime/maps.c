@@ -242,32 +242,21 @@ static void report_full(const struct source *src, const struct ledger_entry *e, 
 		e->map->declared.end ? "another number in its declaration" : "BPFTRACE_MAX_MAP_KEYS");
 }
 
-static void report_division(const struct source *src, struct span at, uint64_t n, FILE *err)
+/* What went wrong at one place of the script. */
+PRINTF(4, 5)
+static void report_place(struct session *s, struct span at, FILE *err, const char *fmt, ...)
 {
+	const struct source *src = &s->image->source;
 	struct position pos = source_position(src, at.beg);
+	char text[128];
+	va_list args;
 
-	fprintf(err,
-		"%s:%u:%u: warning: %" PRIu64 " division%s by zero; 1 was used as the result\n",
-		src->name, pos.line, pos.column, n, plural(n));
-}
-
-static void report_fault(const struct source *src, struct span at, uint64_t n, FILE *err)
-{
-	struct position pos = source_position(src, at.beg);
-
-	fprintf(err,
-		"%s:%u:%u: warning: %" PRIu64 " read%s of memory that is not there; zero was used\n",
-		src->name, pos.line, pos.column, n, plural(n));
-}
-
-static void report_loop(const struct source *src, struct span at, uint64_t n, FILE *err)
-{
-	struct position pos = source_position(src, at.beg);
-
-	fprintf(err,
-		"%s:%u:%u: warning: %" PRIu64 " time%s this loop did not run: "
-		"it would have taken more than 8388608 turns\n",
-		src->name, pos.line, pos.column, n, plural(n));
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	fprintf(err, "%s:%u:%u: warning: %s\n", src->name, pos.line, pos.column, text);
+	if (s->format->complaint)
+		s->format->complaint(s, "runtime_error", str_of(text), pos);
 }
 
 static void report_entry(struct session *s, uint32_t i, FILE *err)
@@ -310,13 +299,16 @@ static void report_entry(struct session *s, uint32_t i, FILE *err)
 		report_full(&s->image->source, e, n, err);
 		break;
 	case LEDGER_FAULT:
-		report_fault(&s->image->source, e->at, n, err);
+		report_place(s, e->at, err, "%" PRIu64 " read%s of memory that is not there; zero was used", n,
+			     plural(n));
 		break;
 	case LEDGER_LOOP:
-		report_loop(&s->image->source, e->at, n, err);
+		report_place(s, e->at, err, "%" PRIu64 " time%s this loop did not run: it would have taken more than "
+			     "8388608 turns", n, plural(n));
 		break;
 	case LEDGER_DIV_ZERO:
-		report_division(&s->image->source, e->at, n, err);
+		report_place(s, e->at, err, "%" PRIu64 " division%s by zero; 1 was used as the result", n,
+			     plural(n));
 		break;
 	}
 }
