@@ -17,6 +17,8 @@
 }
 
 %code {
+#include <string.h>
+
 #define YYLLOC_DEFAULT(here, rhs, n)                                                               \
 	((here) = (n) ? (struct span){ YYRHSLOC(rhs, 1).beg, YYRHSLOC(rhs, n).end }                \
 		      : (struct span){ YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end })
@@ -327,6 +329,22 @@ static int expected_tokens(const yypcontext_t *ctx, yysymbol_kind_t expected[2 *
 	return n <= NAMED ? n : 0;
 }
 
+/* A comment or string without an end was reported where it begins; and a block without value was meant to be
+ * none, behind a condition that is missing. */
+static bool follows_from_last(const struct parser *p, struct span at, bool end)
+{
+	const struct diag *d = p->diag;
+	const struct diagnostic *last = d->list.n ? &d->list.v[d->list.n - 1] : NULL;
+	uint32_t between;
+
+	if (!last || !last->error || strcmp(last->id, "block-value") != 0)
+		return last && end && last->at.beg == at.beg;
+	for (between = last->at.end; between < at.beg; between++)
+		if (!strchr(" \t\r\n", p->source->text.s[between]))
+			return false;
+	return between == at.beg;
+}
+
 static int yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct parser *p)
 {
 	yysymbol_kind_t expected[2 * NAMED];
@@ -337,9 +355,7 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct 
 	const char *list = "";
 
 	(void)scanner;
-	/* A comment or string without an end was reported where it begins. */
-	if (token == YYSYMBOL_YYEOF && p->diag->nerror &&
-	    p->diag->list.v[p->diag->list.n - 1].at.beg == at.beg)
+	if (follows_from_last(p, at, token == YYSYMBOL_YYEOF))
 		return 0;
 	for (int i = 0; i < n; i++)
 		list = arena_printf(p->arena, "%s%s%s", list, i == 0 ? ", expected " : i + 1 < n ? ", " : " or ",
