@@ -114,8 +114,16 @@ static bool offer_function(void *near, uint32_t id, struct str name)
 	return true;
 }
 
+const char *attach_hint_module(struct script *s, struct str module)
+{
+	if (!features_unloaded(&s->work, module))
+		return NULL;
+	return arena_printf(&s->arena, "the module %.*s is not loaded: modprobe %.*s", STR_ARG(module),
+			    STR_ARG(module));
+}
+
 /* To --check what BTF knows will do: it is faster to ask. */
-const char *attach_near_function(struct script *s, const struct probe_kind *kind, struct str function)
+static const char *name_nearest(struct script *s, const struct probe_kind *kind, struct str function)
 {
 	struct near *near = table_get(&s->near, function);
 
@@ -129,6 +137,18 @@ const char *attach_near_function(struct script *s, const struct probe_kind *kind
 	if (!near->best.len || str_eq(near->best, function))
 		return NULL;
 	return arena_printf(&s->arena, "did you mean '%s:%.*s'?", kind->name, STR_ARG(near->best));
+}
+
+/* Modules mostly call their functions by their own name: "xfs_file_open". */
+const char *attach_hint_function(struct script *s, const struct attach_point *ap)
+{
+	struct str module = ap->part[0], function = ap->part[1];
+	const char *end = memchr(function.s, '_', function.len), *hint;
+
+	if (!module.len)
+		module = (struct str){ function.s, end ? (uint32_t)(end - function.s) : 0 };
+	hint = attach_hint_module(s, module);
+	return hint ? hint : name_nearest(s, ap->kind, function);
 }
 
 bool attach_in_module(struct str wanted, struct str module)

@@ -98,8 +98,8 @@ static void explain_missing(struct script *s, const struct attach_point *ap, str
 {
 	const struct copies *found = copies_find(s, ap->part[0], ap->part[1], false);
 
-	absence->near_function = !found || (!found->functions.n && !found->fragments.n);
-	if (absence->near_function)
+	absence->of_function = !found || (!found->functions.n && !found->fragments.n);
+	if (absence->of_function)
 		absence->why = "the kernel's BTF has no such function (inlined, or not there)";
 	else if (found->functions.n && str_eq(found->functions.v[0].name, ap->part[1]))
 		absence->why = "the kernel's BTF has no types of this function; kprobe and kretprobe need none";

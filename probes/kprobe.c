@@ -114,7 +114,7 @@ static struct target *add_function(struct script *s, struct attach_point *ap, st
 
 static void explain_missing(const struct attach_point *ap, struct absence *absence)
 {
-	absence->near_function = true;
+	absence->of_function = true;
 	absence->why = ap->part[0].len
 			       ? "no such function in this module (or it is inlined everywhere)"
 			       : "no such function (or it is inlined everywhere)";

@@ -91,7 +91,7 @@ struct links {
 struct absence {
 	const char *why;         /* NULL: nothing matches */
 	const char *hint;        /* what to do; NULL: nothing comes to mind */
-	bool near_function;      /* the hint is the kernel function whose name is most like part[1] */
+	bool of_function;        /* the hint is attach_hint_function() */
 };
 
 struct probe_kind {
@@ -163,8 +163,11 @@ bool attach_in_module(struct str pattern, struct str module);
 /* Does a listing want this name? An empty pattern wants all. */
 bool attach_listed(struct str pattern, const char *name);
 
-/* A hint that names the kernel function whose name is most like this one; NULL: none is. */
-const char *attach_near_function(struct script *, const struct probe_kind *, struct str function);
+/* Hints about what is not there, NULL if there is none: that a module could be loaded; of a kernel
+ * function (part[1], in the module part[0] if that is given) its module, or the name that is most
+ * like it. */
+const char *attach_hint_module(struct script *, struct str module);
+const char *attach_hint_function(struct script *, const struct attach_point *);
 /* What errors mean that are the same with all kinds; NULL: nothing special. */
 const char *attach_reason(int error);
 /* Does a signal wait that ends xbt? */

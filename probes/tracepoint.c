@@ -135,6 +135,8 @@ static void explain_missing(struct script *s, const struct attach_point *ap, str
 	if (events.n)
 		return;
 	absence->why = "no such category";
+	if (!absence->hint)
+		absence->hint = attach_hint_module(s, ap->part[0]);
 	if (absence->hint)
 		return;
 	tracefs_each(&s->work, STR("*"), STR("*"), near_category, &categories);

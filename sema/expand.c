@@ -145,8 +145,8 @@ static void report_missing(struct script *s, const struct missing *m, bool other
 		return;
 	}
 	e = diag_error(&s->diag, m->point.at, "missing", "%.*s: %s", STR_ARG(spec), why);
-	if (m->absence.near_function)
-		hint = attach_near_function(s, m->point.kind, m->point.part[1]);
+	if (m->absence.of_function)
+		hint = attach_hint_function(s, &m->point);
 	if (hint)
 		diag_hint(&s->diag, e, "%s", hint);
 }

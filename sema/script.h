@@ -155,7 +155,7 @@ struct script {
 	uint32_t ntargets;       /* of all probes */
 	struct ksyms *ksyms;     /* script_ksyms() */
 	struct table copies;     /* what copies_find() has found, */
-	struct table near;       /* and attach_near_function() */
+	struct table near;       /* and attach_hint_function() */
 	struct dwarf_file *dwarf; /* probes/dwarf.c's: programs with debug information */
 	bool too_many;           /* more than config.max_probes: reported */
 	bool incomplete;         /* a probe has errors, so what seems to be missing may be there */

@@ -104,6 +104,33 @@ const char *features_refusal(struct arena *a, const struct features *f)
 					     : "both are missing");
 }
 
+/* "kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz" */
+static bool is_module(struct str line, struct str name)
+{
+	const char *colon = memchr(line.s, ':', line.len), *slash;
+	struct str file;
+
+	if (!colon || !(slash = memrchr(line.s, '/', (size_t)(colon - line.s))))
+		return false;
+	file = (struct str){ slash + 1, (uint32_t)(colon - slash) - 1 };
+	return file.len >= name.len + 3 && !memcmp(file.s, name.s, name.len) &&
+	       !memcmp(file.s + name.len, ".ko", 3);
+}
+
+bool features_unloaded(struct arena *a, struct str module)
+{
+	const char *list = arena_printf(a, "/lib/modules/%s/modules.dep", release_text(a));
+	struct lines *lines = arena_alloc(a, sizeof *lines);
+	struct str line;
+	bool found = false;
+
+	lines_open(lines, a, list);
+	while (!found && lines_next(lines, &line))
+		found = is_module(line, module);
+	lines_close(lines);
+	return found && !exists(a, arena_printf(a, "/sys/module/%.*s", STR_ARG(module)));
+}
+
 /* zlib's reader takes plain files too. */
 static gzFile open_config(struct arena *a)
 {

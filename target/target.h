@@ -256,6 +256,8 @@ void features_read(struct arena *, struct features *);
 /* Can programs be loaded? NULL if so, else one sentence that names the missing capability or the
  * lockdown, in the arena. */
 const char *features_refusal(struct arena *, const struct features *);
+/* Is there a module of that name that could be loaded, but isn't? */
+bool features_unloaded(struct arena *, struct str module);
 /* How the kernel was configured for "CONFIG_X": 'y', 'm', 'n'; 0 if nobody can tell. */
 char features_config(struct arena *, const char *option);
 
