@@ -195,12 +195,10 @@ struct assigned {
 static void find_assigned(struct node *n, void *ctx)
 {
 	struct assigned *a = ctx;
-	struct node *to = n->kind == N_ASSIGN ? n->bin.l : n->kind == N_STEP ? n->un.e : NULL;
+	const struct var *v = ast_changed(n);
 
-	if (to && to->kind == N_VAR && var_is_value(a->b, to->var.var)) {
-		a->loop->head_phi[to->var.var->id] = 1;
-		a->loop->exit_phi[to->var.var->id] = 1;
-	}
+	if (v && var_is_value(a->b, v))
+		a->loop->head_phi[v->id] = a->loop->exit_phi[v->id] = 1;
 	a->breaks |= n->kind == N_BREAK;
 	ast_children(n, find_assigned, ctx);
 }

@@ -35,17 +35,14 @@ struct mentioned {
 static void find_mentioned(struct node *n, void *ctx)
 {
 	struct mentioned *m = ctx;
+	const struct var *v = n->kind == N_LET ? n->let.var->var.var : ast_changed(n);
 
 	if (n->kind == N_VAR && var_is_value(m->b, n->var.var) && !m->place[n->var.var->id]) {
 		m->place[n->var.var->id] = m->size;
 		m->size += 8;
 	}
-	if (n->kind == N_ASSIGN && n->bin.l->kind == N_VAR)
-		m->assigned[n->bin.l->var.var->id] = true;
-	else if (n->kind == N_STEP && n->un.e->kind == N_VAR)
-		m->assigned[n->un.e->var.var->id] = true;
-	else if (n->kind == N_LET)
-		m->assigned[n->let.var->var.var->id] = true;
+	if (v)
+		m->assigned[v->id] = true;
 	ast_children(n, find_mentioned, ctx);
 }
 

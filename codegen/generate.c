@@ -36,10 +36,10 @@ static void find_for(struct node *n, void *ctx)
 
 static void find_steps(struct node *n, void *stepped)
 {
-	const struct node *to = n->kind == N_ASSIGN ? n->bin.l : n->kind == N_STEP ? n->un.e : NULL;
+	const struct var *v = ast_changed(n);
 
-	if (to && to->kind == N_VAR)
-		((bool *)stepped)[to->var.var->id] = true;
+	if (v)
+		((bool *)stepped)[v->id] = true;
 	ast_children(n, find_steps, stepped);
 }
 

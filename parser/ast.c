@@ -515,6 +515,13 @@ struct node *ast_probe(struct parser *p, struct span at, struct node *points, st
 	return finish(p, n);
 }
 
+struct var *ast_changed(const struct node *n)
+{
+	const struct node *to = n->kind == N_ASSIGN ? n->bin.l : n->kind == N_STEP ? n->un.e : NULL;
+
+	return to && to->kind == N_VAR ? to->var.var : NULL;
+}
+
 /* ---- walking ---------------------------------------------------------------------------- */
 
 static void visit_link(struct node **link, void (*visit)(struct node **, void *), void *ctx)

@@ -153,6 +153,8 @@ struct node *ast_point(struct parser *, struct span, struct str);
 struct node *ast_probe(struct parser *, struct span, struct node *points, struct node *pred,
 		       struct node *body);
 
+/* The variable that an assignment, '++' or '--' changes; NULL: none. */
+struct var *ast_changed(const struct node *);
 uint32_t list_length(const struct node *);
 /* Calls visit for each direct child, in source order. */
 void ast_children(struct node *, void (*visit)(struct node *, void *), void *ctx);
