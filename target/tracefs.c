@@ -70,24 +70,10 @@ static struct str read_event_file(struct arena *a, const char *category, const c
 
 /* ---- the format file -------------------------------------------------------------------- */
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
 static bool is_name(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       c == '_';
-}
-
-static struct str trim(struct str s)
-{
-	while (s.len && is_blank(s.s[0]))
-		s.s++, s.len--;
-	while (s.len && is_blank(s.s[s.len - 1]))
-		s.len--;
-	return s;
 }
 
 /* Cuts *rest at the first `end`: what stood before it is returned. All of it, if there is none. */
@@ -140,7 +126,7 @@ static void set_elements(struct tracefs_field *f, struct str ctype, struct str l
 	uint64_t n;
 	uint32_t one = size_of_ctype(ctype);
 
-	if (str_to_u64(trim(length), &n) && n && n <= f->size && f->size % n == 0)
+	if (str_to_u64(str_trim(length), &n) && n && n <= f->size && f->size % n == 0)
 		one = f->size / (uint32_t)n;
 	if (!one || f->size % one)
 		one = 1;
@@ -154,7 +140,7 @@ static bool parse_declaration(struct arena *a, struct str decl, struct tracefs_f
 	struct str length = { "", 0 }, brackets = { "", 0 };
 	uint32_t end;
 
-	decl = trim(decl);
+	decl = str_trim(decl);
 	f->rel_loc = skip_prefix(&decl, "__rel_loc ");
 	f->data_loc = f->rel_loc || skip_prefix(&decl, "__data_loc ");
 	if (decl.len && decl.s[decl.len - 1] == ']') {
@@ -166,11 +152,11 @@ static bool parse_declaration(struct arena *a, struct str decl, struct tracefs_f
 		if (rest.len)
 			length.len = 0; /* two dimensions */
 	}
-	decl = trim(decl);
+	decl = str_trim(decl);
 	for (end = decl.len; end && is_name(decl.s[end - 1]); end--)
 		;
 	f->name = (struct str){ decl.s + end, decl.len - end };
-	f->ctype = trim((struct str){ decl.s, end });
+	f->ctype = str_trim((struct str){ decl.s, end });
 	if (!f->name.len || !f->ctype.len)
 		return false;
 	f->pointer = !f->data_loc && !brackets.len && memchr(f->ctype.s, '*', f->ctype.len);
@@ -192,10 +178,10 @@ static bool parse_field(struct arena *a, struct str line, struct tracefs_field *
 	bool has_offset = false, has_size = false;
 
 	while (line.len) {
-		struct str value = trim(cut(&line, ';')), key = cut(&value, ':');
+		struct str value = str_trim(cut(&line, ';')), key = cut(&value, ':');
 		uint64_t n;
 
-		if (!str_to_u64(trim(value), &n) || n > RECORD_MAX)
+		if (!str_to_u64(str_trim(value), &n) || n > RECORD_MAX)
 			continue;
 		if (str_is(key, "offset")) {
 			f->offset = (uint32_t)n;
@@ -217,12 +203,12 @@ bool tracefs_parse(struct arena *a, struct str text, struct tracefs_event *event
 
 	*event = (struct tracefs_event){ 0 };
 	while (text.len) {
-		struct str line = trim(cut(&text, '\n'));
+		struct str line = str_trim(cut(&text, '\n'));
 		struct tracefs_field field = { 0 };
 		uint64_t id;
 
 		if (skip_prefix(&line, "ID:")) {
-			has_id = str_to_u64(trim(line), &id) && id <= INT32_MAX;
+			has_id = str_to_u64(str_trim(line), &id) && id <= INT32_MAX;
 			event->id = has_id ? (uint32_t)id : 0;
 		} else if (skip_prefix(&line, "print fmt:")) {
 			break;
@@ -252,7 +238,7 @@ int64_t tracefs_event_id(struct arena *a, const char *category, const char *name
 	struct str text = read_event_file(a, category, name, "id");
 	uint64_t id;
 
-	return str_to_u64(trim(text), &id) && id <= INT32_MAX ? (int64_t)id : -1;
+	return str_to_u64(str_trim(text), &id) && id <= INT32_MAX ? (int64_t)id : -1;
 }
 
 /* ---- wildcards -------------------------------------------------------------------------- */
