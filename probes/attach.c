@@ -127,6 +127,8 @@ static const char *name_nearest(struct script *s, const struct probe_kind *kind,
 {
 	struct near *near = table_get(&s->near, function);
 
+	if (!near && s->near.n >= DIAG_MAX)
+		return NULL; /* of so many errors no hints are shown */
 	if (!near) {
 		near = arena_alloc(&s->arena, sizeof *near);
 		near->wanted = function;

@@ -35,7 +35,7 @@ static void keep(struct lookup *l, const struct ksym *sym, bool fragment)
 	to->module = str_of(str_dup(l->arena, sym->module));
 }
 
-/* The symbol's name begins as the function's. */
+/* The symbol is of that name, or made of it. */
 static bool look_at(void *ctx, const struct ksym *sym)
 {
 	struct lookup *l = ctx;
@@ -44,7 +44,7 @@ static bool look_at(void *ctx, const struct ksym *sym)
 	bool fragment = has_suffix(suffix, ".part");
 
 	if (!ksym_is_function(sym) || !attach_in_module(l->module, sym->module) ||
-	    (suffix.len && suffix.s[0] != '.') || has_suffix(suffix, ".cold"))
+	    has_suffix(suffix, ".cold"))
 		return true;
 	if (fragment || !suffix.len || has_suffix(suffix, ".constprop") || has_suffix(suffix, ".isra"))
 		keep(l, sym, fragment);

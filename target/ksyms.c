@@ -7,10 +7,10 @@
  *
  * The kernel formats that file line by line while it is read (about 40 ms for all of it), so no more of
  * it is read than it takes to answer a question, and what was read is kept for the next one. A name is
- * searched for in the text: to take all lines apart takes several times as long. To name an address takes
- * the whole, ordered by address, in which functions alone have names: the others are the fences that show
- * where a function ends. Unprivileged readers see zeros for addresses: the names can still be asked for,
- * nothing can be named.
+ * searched for in the text: to take all lines apart takes several times as long. Once searches have cost
+ * as much as that, an index of names is made. To name an address takes the whole, ordered by address, in
+ * which functions alone have names: the others are the fences that show where a function ends.
+ * Unprivileged readers see zeros for addresses: the names can still be asked for, nothing can be named.
  */
 #include "target/target.h"
 
@@ -39,6 +39,10 @@ struct ksyms {
 	uint32_t parsed; /* as far as it is in symbols */
 	VEC(struct symbol) symbols;
 	bool by_address; /* they are whole, and no longer in the file's order */
+	uint64_t searched; /* bytes, so far */
+	/* By what stands before the first '.': 1 + the first symbol; and of each the next one. NULL: not made. */
+	struct table by_name;
+	uint32_t *next;
 };
 
 struct ksyms *ksyms_open(void)
@@ -179,7 +183,7 @@ static struct ksym whole(const struct ksyms *k, const struct symbol *sym)
 	return (struct ksym){ sym->address, sym->type, name, module };
 }
 
-bool ksyms_each(struct ksyms *k, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+bool ksyms_each(struct ksyms *k, ksym_visit *visit, void *ctx)
 {
 	bool more = true;
 
@@ -229,6 +233,7 @@ static void order(struct ksyms *k)
 
 	while (parse_more(k))
 		continue;
+	k->next = NULL;
 	stay = in_place(k->symbols.v, k->symbols.n);
 	if (stay < k->symbols.n)
 		qsort(k->symbols.v + stay, k->symbols.n - stay, sizeof *k->symbols.v, by_address);
@@ -288,21 +293,82 @@ static bool find_line(struct ksyms *k, struct str needle, uint32_t *pos, struct 
 	return true;
 }
 
-bool ksyms_named(struct ksyms *k, struct str prefix, bool (*visit)(void *ctx, const struct ksym *), void *ctx)
+/* "name" itself, or "name.isra.0" */
+static bool is_of(const struct ksyms *k, const struct symbol *sym, struct str name)
 {
-	struct str needle = str_of(arena_printf(&k->arena, " %.*s", STR_ARG(prefix))), line;
+	const char *s = k->text.v + sym->name;
+
+	return sym->len >= name.len && !memcmp(s, name.s, name.len) &&
+	       (sym->len == name.len || s[name.len] == '.');
+}
+
+static void search_text(struct ksyms *k, struct str name, ksym_visit *visit, void *ctx)
+{
+	struct str needle = str_of(arena_printf(&k->arena, " %.*s", STR_ARG(name))), line;
+	uint32_t pos = 0;
 	bool more = true;
 
-	for (uint32_t pos = 0; more && find_line(k, needle, &pos, &line);) {
+	while (more && find_line(k, needle, &pos, &line)) {
 		struct symbol sym = { 0 };
 		struct ksym found;
 
-		if (!parse_line(k, line, &sym) || sym.len < prefix.len ||
-		    memcmp(k->text.v + sym.name, prefix.s, prefix.len))
+		if (!parse_line(k, line, &sym) || !is_of(k, &sym, name))
 			continue;
 		found = whole(k, &sym);
 		more = visit(ctx, &found);
 	}
+	k->searched += pos;
+}
+
+static struct str before_dot(struct str name)
+{
+	const char *dot = memchr(name.s, '.', name.len);
+
+	return dot ? (struct str){ name.s, (uint32_t)(dot - name.s) } : name;
+}
+
+static uint32_t first_of(const struct ksyms *k, struct str name)
+{
+	return (uint32_t)(uintptr_t)table_get(&k->by_name, before_dot(name));
+}
+
+/* From the last one to the first, so that each name's are in the file's order. */
+static void index_names(struct ksyms *k)
+{
+	while (parse_more(k))
+		continue;
+	k->by_name = (struct table){ 0 };
+	k->next = arena_alloc(&k->arena, (k->symbols.n + 1) * sizeof *k->next);
+	for (uint32_t i = k->symbols.n; i; i--) {
+		struct str name = name_of(k, &k->symbols.v[i - 1]);
+
+		k->next[i - 1] = first_of(k, name);
+		table_set(&k->arena, &k->by_name, before_dot(name), (void *)(uintptr_t)i);
+	}
+}
+
+static void look_up(struct ksyms *k, struct str name, ksym_visit *visit, void *ctx)
+{
+	bool more = true;
+
+	for (uint32_t i = first_of(k, name); i && more; i = k->next[i - 1]) {
+		struct ksym found = whole(k, &k->symbols.v[i - 1]);
+
+		if (is_of(k, &k->symbols.v[i - 1], name))
+			more = visit(ctx, &found);
+	}
+}
+
+bool ksyms_named(struct ksyms *k, struct str name, ksym_visit *visit, void *ctx)
+{
+	enum { SEARCHES = 24 }; /* cost as much as the index */
+
+	if (!k->next && k->searched > (uint64_t)SEARCHES * k->text.n)
+		index_names(k);
+	if (k->next)
+		look_up(k, name, visit, ctx);
+	else
+		search_text(k, name, visit, ctx);
 	return k->text.n != 0;
 }
 

@@ -97,11 +97,12 @@ bool ksym_is_function(const struct ksym *);
 struct ksyms;
 struct ksyms *ksyms_open(void); /* reads nothing yet; free with ksyms_close */
 void ksyms_close(struct ksyms *);
+typedef bool ksym_visit(void *ctx, const struct ksym *);
 /* Takes each symbol to visit until that returns false; its texts are good for that long. In the
  * file's order until the first address was named. False: the file can't be read. */
-bool ksyms_each(struct ksyms *, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
-/* The same for those whose names begin so, always in the file's order. */
-bool ksyms_named(struct ksyms *, struct str prefix, bool (*visit)(void *ctx, const struct ksym *), void *ctx);
+bool ksyms_each(struct ksyms *, ksym_visit *visit, void *ctx);
+/* The same for those of that name, and those that the compiler made of them ("name.isra.0"). */
+bool ksyms_named(struct ksyms *, struct str name, ksym_visit *visit, void *ctx);
 /* The symbol that contains the address: its name, and how far into it. Empty: none. */
 struct str ksyms_name(struct ksyms *, uint64_t address, uint64_t *offset);
 /* The address of a symbol; *found tells a symbol whose address is hidden (0) from none at all. */
