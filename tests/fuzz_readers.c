@@ -196,6 +196,48 @@ static void write_file(const char *name, struct str text)
 		abort();
 }
 
+/* The names of the first symbols, and what each led to. */
+struct asked {
+	struct str name[32];
+	uint64_t sum[32];
+	uint32_t n;
+};
+
+static bool keep_name(void *ctx, const struct ksym *sym)
+{
+	struct asked *a = ctx;
+
+	a->name[a->n++] = sym->name;
+	return a->n < LEN(a->name);
+}
+
+static bool add_up(void *ctx, const struct ksym *sym)
+{
+	uint64_t *sum = ctx;
+
+	*sum = *sum * 31 + sym->address + sym->name.len + sym->module.len;
+	return true;
+}
+
+/* By a search in the text, and by the index that there is after some of them. */
+static void ask_twice(struct ksyms *k)
+{
+	struct asked a = { 0 };
+
+	ksyms_each(k, keep_name, &a);
+	for (uint32_t i = 0; i < a.n; i++)
+		ksyms_named(k, a.name[i], add_up, &a.sum[i]);
+	for (uint32_t i = 0; i < 25; i++)
+		ksyms_named(k, STR("?"), add_up, &(uint64_t){ 0 });
+	for (uint32_t i = 0; i < a.n; i++) {
+		uint64_t again = 0;
+
+		ksyms_named(k, a.name[i], add_up, &again);
+		if (again != a.sum[i])
+			abort();
+	}
+}
+
 static void read_kallsyms(struct str text)
 {
 	struct ksyms *k = ksyms_open();
@@ -203,6 +245,7 @@ static void read_kallsyms(struct str text)
 	bool found;
 
 	write_file("proc/kallsyms", text);
+	ask_twice(k);
 	ksyms_name(k, 0xffffffff81000010, &offset);
 	ksyms_address(k, STR("vfs_read"), &found);
 	ksyms_near(k, &(struct near){ .wanted = STR("vfs_reed") });
