@@ -135,6 +135,7 @@ uint32_t diag_warn(struct diag *, struct span, const char *id, const char *fmt, 
 void diag_hint(struct diag *, uint32_t index, const char *fmt, ...) PRINTF(3, 4);
 /* What was recorded from `first` on and touches an error before it follows from that: it is dropped. */
 void diag_drop_consequences(struct diag *, uint32_t first);
+/* How many of the errors so far stand within it. */
 uint32_t diag_errors_within(const struct diag *, struct span);
 /* Prints all that is recorded, in source order, each once, and forgets it: DIAG_MAX errors
  * with the line that they are in, DIAG_LINES without, more only as a number. As

@@ -160,10 +160,10 @@ void bpf_functions_expand(struct script *s, struct attach_point *ap, struct abse
 		return;
 	}
 	absence->why = m.untyped ? "this BPF program has no BTF, so it can't be traced"
-			 : "no BPF program is loaded that has such a function (and BTF)";
+				 : "no BPF program is loaded that has such a function (and BTF)";
 	if (m.near.best.len)
 		absence->hint = arena_printf(&s->arena, "did you mean '%s:bpf:%.*s'?", ap->kind->name,
-				     STR_ARG(m.near.best));
+					     STR_ARG(m.near.best));
 }
 
 /* ---- loading ---------------------------------------------------------------------------- */

@@ -51,18 +51,17 @@ static bool look_at(void *ctx, const struct ksym *sym)
 	return true;
 }
 
-/* What the kernel is asked for: where its code is, and the names of functions and copies. */
-enum { TEXT_BEG, TEXT_END, IMAGE_END, COPIES };
+/* What the kernel is asked for: where its code and it itself end, and the names of functions and copies. */
+enum { TEXT_END, IMAGE_END, COPIES };
 
 static const char *const wanted[] = {
-	[TEXT_BEG] = "_stext", [TEXT_END] = "_etext", [IMAGE_END] = "_end",
+	[TEXT_END] = "_etext", [IMAGE_END] = "_end",
 	[COPIES] = "%.*s", "%.*s.isra.0", "%.*s.constprop.0", "%.*s.part.0",
 	"%.*s.constprop.0.isra.0", "%.*s.isra.0.constprop.0", "%.*s.part.0.isra.0", "%.*s.part.0.constprop.0",
 };
 
-/* The kernel doesn't say what a symbol is of. It is code between the kernel's first and last instruction,
- * and in modules, where hardly anything else has a name that somebody would probe. False: only kallsyms
- * can tell. */
+/* The kernel doesn't say what a symbol is of. It is code up to the kernel's last instruction, and in modules,
+ * where hardly anything else has a name that somebody would probe. False: only kallsyms can tell. */
 static bool is_code(uint64_t address, const uint64_t *is_at)
 {
 	bool in_kernel = (int64_t)address < 0;

@@ -114,7 +114,7 @@ static void explain_missing(struct script *s, const struct attach_point *ap,
 		str_near(&near, str_of(all->list.v[i].name));
 	if (near.best.len)
 		absence->hint = arena_printf(&s->arena, "did you mean '%s:%.*s'?", ap->kind->name,
-				     STR_ARG(near.best));
+					          STR_ARG(near.best));
 }
 
 static void expand_raw(struct script *s, struct attach_point *ap, struct absence *absence)

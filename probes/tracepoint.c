@@ -128,7 +128,7 @@ static void explain_missing(struct script *s, const struct attach_point *ap, str
 	absence->why = "no such event";
 	if (events.near.best.len) {
 		absence->hint = arena_printf(&s->arena, "did you mean '%s:%.*s:%.*s'?", ap->kind->name,
-				     STR_ARG(ap->part[0]), STR_ARG(events.near.best));
+					     STR_ARG(ap->part[0]), STR_ARG(events.near.best));
 		return;
 	}
 	absence->hint = find_reason(&s->arena, ap->part[0], str_dup(&s->work, ap->part[1]), true);
@@ -142,7 +142,7 @@ static void explain_missing(struct script *s, const struct attach_point *ap, str
 	tracefs_each(&s->work, STR("*"), STR("*"), near_category, &categories);
 	if (categories.near.best.len)
 		absence->hint = arena_printf(&s->arena, "did you mean the category '%.*s'?",
-				     STR_ARG(categories.near.best));
+					     STR_ARG(categories.near.best));
 }
 
 static void warn_if_silent(struct script *s, struct attach_point *ap)
