@@ -72,13 +72,16 @@ static void leave_out_broken(struct script *s)
 void parse(struct script *s)
 {
 	struct parser p;
+	uint32_t errors;
 
 	parse_text(s, &p);
 	s->program = p.probes;
 	s->items = p.items.head;
 	if (s->diag.nerror)
 		leave_out_broken(s);
+	errors = s->diag.nerror;
 	import(s);
+	s->hopeless |= s->diag.nerror > errors; /* whatever was meant to come */
 	if (!s->program && !s->diag.nerror)
 		diag_error(&s->diag, (struct span){ 0, 0 }, "empty", "the script has no probe");
 }
