@@ -213,7 +213,6 @@ struct search {
 	struct attach_point *ap;
 	const struct user_file *file;
 	VEC(struct elf_function) found;
-	struct near near;
 };
 
 static bool match_function(void *ctx, const struct elf_function *f)
@@ -223,11 +222,8 @@ static bool match_function(void *ctx, const struct elf_function *f)
 	struct elf_function *found;
 
 	if (x->ap->part[3].len ? !cpp_matches(&x->s->work, wanted, f->name)
-			       : !glob_match(wanted, f->name)) {
-		if (!x->found.n)
-			str_near(&x->near, f->name);
+			       : !glob_match(wanted, f->name))
 		return true;
-	}
 	found = vec_push(&x->s->work, &x->found);
 	*found = *f;
 	found->name = str_of(str_dup(&x->s->arena, f->name));
@@ -281,11 +277,18 @@ static void add_function(struct search *x, const struct elf_function *f, uint64_
 	t->address = offset ? 0 : f->address;
 }
 
+static bool offer_function(void *near, const struct elf_function *f)
+{
+	str_near(near, f->name);
+	return true;
+}
+
 static void explain_missing(struct search *x, const char **why)
 {
-	struct near near = x->near;
+	struct near near = { .wanted = x->ap->part[1] };
 	bool cpp = memmem(x->ap->part[1].s, x->ap->part[1].len, "::", 2) && !x->ap->part[3].len;
 
+	elf_functions(x->file->elf, offer_function, &near);
 	*why = arena_printf(&x->s->arena, "%s has no such function%s%s%s%.*s%s", x->file->shown,
 			    elf_is_stripped(x->file->elf)
 				    ? " (it is stripped: only functions that others call have names)" : "",
@@ -327,7 +330,6 @@ static void find_functions(struct search *x, const char **why)
 	uint64_t offset = 0;
 	const char *error;
 
-	x->near.wanted = x->ap->part[1];
 	elf_functions(x->file->elf, match_function, x);
 	sort_functions(x);
 	if (x->ap->part[3].len && !glob_has(x->ap->part[1]))

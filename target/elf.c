@@ -174,7 +174,7 @@ size_t elf_bytes(const struct elf *elf, uint64_t offset, void *to, size_t n)
 /* "memcpy@@GLIBC_2.14" is memcpy. */
 static struct str plain_name(const char *name)
 {
-	return (struct str){ name, (uint32_t)strcspn(name, "@") };
+	return (struct str){ name, (uint32_t)(strchrnul(name, '@') - name) };
 }
 
 struct walk {
