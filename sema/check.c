@@ -55,8 +55,8 @@ void check_map_key(struct checker *c, struct node *n)
 			return;
 		member[count++] = k->type;
 	}
-	if (!is_assigned(m) && c->s->incomplete)
-		return; /* where nobody looked */
+	if (!is_assigned(m))
+		return; /* check_undefined_map()'s affair */
 	if (!count != !m->key) {
 		FAIL(c, n, "map-key", "%.*s is used with a key in one place and without one in another",
 		     STR_ARG(m->name));

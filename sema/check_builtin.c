@@ -363,6 +363,8 @@ static void check_len(struct checker *c, struct node *n)
 	struct node *arg = n->call.args;
 	bool map = arg->kind == N_MAP && !arg->map.key;
 
+	if (arg->kind == N_MAP && !map)
+		check_map_read(c, arg);
 	if (map && !arg->map.map->key && (arg->map.map->val || arg->map.map->agg))
 		FAIL(c, arg, "len", "%.*s has no keys to count", STR_ARG(arg->map.name));
 	else if (map && !arg->map.map->val && !arg->map.map->agg)
