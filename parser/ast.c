@@ -499,8 +499,13 @@ struct node *ast_import(struct parser *p, struct span at, struct str path)
 struct node *ast_point(struct parser *p, struct span at, struct str spec)
 {
 	struct node *n = new_node(p, at, N_POINT);
+	uint32_t name = 0;
 
-	n->str = spec;
+	while (name < spec.len && spec.s[name] != ':' && spec.s[name] != '=')
+		name++;
+	name = name < spec.len && spec.s[name] == '=' ? name + 1 : 0;
+	n->at.beg += name;
+	n->str = (struct str){ spec.s + name, spec.len - name };
 	return n;
 }
 

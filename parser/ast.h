@@ -149,6 +149,7 @@ void ast_move(struct node *, void *at);
 /* A copy of the node and all below it, as parsed. */
 struct node *ast_clone(struct arena *, const struct node *);
 struct node *ast_import(struct parser *, struct span, struct str path);
+/* It may have a name, "name=kprobe:f", which means nothing yet. */
 struct node *ast_point(struct parser *, struct span, struct str);
 struct node *ast_probe(struct parser *, struct span, struct node *points, struct node *pred,
 		       struct node *body);

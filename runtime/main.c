@@ -374,6 +374,37 @@ static bool is_script(const struct options *o)
 	return yes;
 }
 
+static int list_one(struct options *o)
+{
+	return is_script(o) ? list_script(o) : list_probes(o->pattern, o->verbose, o->btf);
+}
+
+/* "kprobe:tcp_*,t:tcp:*": one after the other, in which commas in quotes divide nothing. */
+static int list(struct options *o)
+{
+	char *all, *beg;
+	bool quoted = false;
+	int status = 0;
+
+	if (o->program || !o->pattern || !strchr(o->pattern, ',') || !access(o->pattern, F_OK))
+		return list_one(o);
+	all = beg = strdup(o->pattern);
+	for (char *at = all; beg; at++) {
+		char end = *at;
+
+		quoted ^= end == '"';
+		if (end && (end != ',' || quoted))
+			continue;
+		*at = '\0';
+		o->pattern = beg;
+		if (*beg)
+			status |= list_one(o);
+		beg = end ? at + 1 : NULL;
+	}
+	free(all);
+	return status;
+}
+
 static int compile_and_run(const struct options *o)
 {
 	struct dumps dumps = { dump_wanted, o->stages, stdout };
@@ -411,7 +442,7 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	switch (o.action) {
 	case ACT_LIST:
-		return is_script(&o) ? list_script(&o) : list_probes(o.pattern, o.verbose, o.btf);
+		return list(&o);
 	case ACT_INFO:
 		return show_info();
 	case ACT_BUILTINS:

@@ -146,17 +146,11 @@ static void step(struct scan *x)
 struct str cpart_read(struct script *s)
 {
 	struct scan x = { .s = s, .text = s->source.text, .cpp.text = s->source.text };
-	const char *error;
 
-	for (uint32_t i = 0; i < s->includes_n; i++) {
-		struct str text = source_read(&s->arena, s->includes[i], 64 << 20, &error);
-
-		if (text.s)
-			cpp_file(s, s->includes[i], text, (struct span){ 0, 0 }, 0);
-		else
-			diag_error(&s->diag, (struct span){ 0, 0 }, "include-option", "--include %s: %s",
-				   s->includes[i], error);
-	}
+	for (uint32_t i = 0; i < s->includes_n; i++)
+		if (!cpp_include(s, s->includes[i]))
+			diag_error(&s->diag, (struct span){ 0, 0 }, "include-option",
+				   "--include %s: there is no such file", s->includes[i]);
 	if (str_starts(x.text, "#!"))
 		while (x.at < x.text.len && peek(&x, 0) != '\n')
 			x.at++;

@@ -320,13 +320,13 @@ static const char *home_folder(struct script *s, const struct cpp *p)
 	return slash ? arena_printf(&s->work, "%.*s", (int)(slash - file), file) : ".";
 }
 
-static struct str search_header(struct script *s, const struct cpp *p, struct str name, bool quoted,
-				const char **path)
+/* In one folder (NULL: none), then in those of -I. */
+static struct str search_header(struct script *s, const char *folder, struct str name, const char **path)
 {
 	struct str text = { NULL, 0 };
 
-	if (quoted)
-		text = find_header(s, home_folder(s, p), name, path);
+	if (folder)
+		text = find_header(s, folder, name, path);
 	for (uint32_t i = 0; !text.s && i < s->include_dirs_n; i++)
 		text = find_header(s, s->include_dirs[i], name, path);
 	return text;
@@ -355,7 +355,7 @@ static void include(const struct line *l)
 		return;
 	}
 	name = (struct str){ name.s + 1, name.len - 2 };
-	text = search_header(l->s, l->p, name, quoted, &path);
+	text = search_header(l->s, quoted ? home_folder(l->s, l->p) : NULL, name, &path);
 	if (text.s && l->p->nested >= INCLUDES_NESTED)
 		fail(l, "headers that include each other more than 32 deep");
 	else if (text.s)
@@ -363,6 +363,18 @@ static void include(const struct line *l)
 	else if (quoted)
 		diag_hint(&l->s->diag, fail(l, "there is no such file"),
 			  "it is looked for beside this file and in the folders given by -I");
+}
+
+bool cpp_include(struct script *s, const char *name)
+{
+	const char *path;
+	struct str text = find_header(s, NULL, str_of(name), &path);
+
+	if (!text.s)
+		text = search_header(s, NULL, str_of(name), &path);
+	if (text.s)
+		cpp_file(s, path, text, (struct span){ 0, 0 }, 0);
+	return text.s || (strchr(name, '/') && *name != '/' && *name != '.');
 }
 
 /* ---- all -------------------------------------------------------------------------------- */

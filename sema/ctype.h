@@ -64,6 +64,9 @@ uint32_t cpp_directive(struct script *, struct cpp *, uint32_t at);
 /* The text has ended. */
 void cpp_end(struct script *, struct cpp *);
 uint32_t cpp_line_number(const struct cpp *, uint32_t at);
+/* --include: a header from here or a folder of -I; or one of the kernel's, such as linux/path.h, which BTF
+ * answers for. False: there is no such file. */
+bool cpp_include(struct script *, const char *name);
 /* Reads a header: its definitions are the script's. */
 void cpp_file(struct script *, const char *path, struct str text, struct span included, uint32_t nested);
 
