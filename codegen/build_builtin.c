@@ -413,6 +413,11 @@ ref build_unwatch(struct build *b, struct node *n, struct place to)
 	return ir_const(b->fn, 0);
 }
 
+ref build_typeinfo(struct build *b, struct node *n, struct place to)
+{
+	return build_unwatch(b, n, to);
+}
+
 ref build_skboutput(struct build *b, struct node *n, struct place to)
 {
 	return build_unwatch(b, n, to);

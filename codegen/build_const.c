@@ -44,8 +44,7 @@ ref build_getopt(struct build *b, struct node *n, struct place to)
 ref build_probetype(struct build *b, struct node *n, struct place to)
 {
 	(void)n;
-	build_literal(b, to, b->ap->kind->provides & IS_SPECIAL ? STR("special")
-							       : str_of(b->ap->kind->name));
+	build_literal(b, to, probe_kind_type(b->ap->kind));
 	return 0;
 }
 

@@ -181,6 +181,12 @@ struct node *ast_step(struct parser *p, struct span at, enum operator op, struct
 	return finish(p, n);
 }
 
+struct node *ast_comptime(struct node *n)
+{
+	n->comptime = true;
+	return n;
+}
+
 struct node *ast_cond(struct parser *p, struct span at, struct node *test, struct node *then,
 		      struct node *els)
 {

@@ -26,6 +26,7 @@ enum operator {
 struct node {
 	enum node_kind kind;
 	uint16_t depth;          /* of the tree below; bounds the recursion of every pass */
+	bool comptime;           /* what it is must be known while compiling */
 	bool last;               /* EXPR: without ';' before '}', so it is the block's value, if it has one */
 	struct span at;
 	struct node *next;
@@ -95,6 +96,7 @@ struct node *ast_var(struct parser *, struct span, struct str name);
 struct node *ast_binary(struct parser *, struct span, enum operator, struct node *, struct node *);
 struct node *ast_unary(struct parser *, struct span, enum operator, struct node *);
 struct node *ast_step(struct parser *, struct span, enum operator, struct node *, bool postfix);
+struct node *ast_comptime(struct node *);
 struct node *ast_cond(struct parser *, struct span, struct node *, struct node *, struct node *);
 /* l ?: r, which computes l once */
 struct node *ast_or_else(struct parser *, struct span, struct node *l, struct node *r);

@@ -47,7 +47,7 @@ static void yyerror(struct span *, void *scanner, struct parser *, const char *)
 %token <token> NUMBER "number" STRING "string" PTYPE "cast" TAG "struct"
 %token <token> SIZEOF "sizeof" OFFSETOF "offsetof" CONTAINER "container_of" TYPEOF "typeof"
 %token <token> IF "if" ELSE "else" UNROLL "unroll" WHILE "while" BREAK "break" CONTINUE "continue"
-%token <token> FOR "for" LET "let" MACRO "macro" CONFIG "config" IMPORT "import" RETURN "return" TRUE "true" FALSE "false"
+%token <token> FOR "for" LET "let" MACRO "macro" CONFIG "config" IMPORT "import" RETURN "return" COMPTIME "comptime" TRUE "true" FALSE "false"
 %token NPARAMS "$#" ENDPRED "/ before {"
 %token EQ "==" NE "!=" LE "<=" GE ">=" SHL "<<" SHR ">>" LAND "&&" LOR "||"
 %token INC "++" DEC "--" ARROW "->" RANGE ".."
@@ -259,6 +259,7 @@ expr: NUMBER                            { $$ = ast_num(p, @1, $1.number); }
 	| '-' expr %prec UNARY          { $$ = ast_unary(p, @$, O_NEG, $2); }
 	| '*' expr %prec UNARY          { $$ = ast_unary(p, @$, O_DEREF, $2); }
 	| '&' expr %prec UNARY          { $$ = ast_unary(p, @$, O_ADDRESS, $2); }
+	| COMPTIME expr %prec UNARY     { $$ = ast_comptime($2); }
 	| expr '?' expr ':' expr        { $$ = ast_cond(p, @$, $1, $3, $5); }
 	| expr '?' ':' expr             { $$ = ast_or_else(p, @$, $1, $4); }
 	| expr LOR expr                 { $$ = ast_binary(p, @$, O_LOR, $1, $3); }
@@ -304,7 +305,7 @@ type: ID                                { $$ = @1; }
 	;
 
 /* A field may have any word's name, or that which a parameter gives. */
-field: ID | PARAM | SIZEOF | OFFSETOF | CONTAINER | TYPEOF | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | TRUE | FALSE
+field: ID | PARAM | SIZEOF | OFFSETOF | CONTAINER | TYPEOF | TAG | IF | ELSE | UNROLL | WHILE | FOR | LET | BREAK | CONTINUE | RETURN | COMPTIME | TRUE | FALSE
 	;
 
 %%

@@ -42,6 +42,11 @@ bool probe_kind_matches(const struct probe_kind *kind, struct str name)
 	return is_named(kind, name) || (glob_has(name) && glob_match(name, str_of(kind->name)));
 }
 
+struct str probe_kind_type(const struct probe_kind *kind)
+{
+	return kind->provides & IS_SPECIAL ? STR("special") : str_of(kind->name);
+}
+
 const struct probe_kind *probe_kind_find(struct str name)
 {
 	for (uint32_t i = 0; i < probe_kind_count; i++)

@@ -139,6 +139,8 @@ extern const uint32_t probe_kind_count;
 const struct probe_kind *probe_kind_find(struct str name);
 /* The same, or a pattern for canonical names: "*probe". */
 bool probe_kind_matches(const struct probe_kind *, struct str name);
+/* What `probetype` says. */
+struct str probe_kind_type(const struct probe_kind *);
 
 /* ---- attach.c: what the kinds share; for probes/ only ----------------------------------- */
 

@@ -496,12 +496,37 @@ static void check_value(struct checker *c, struct node *n)
 		check_node(n->block.value, c);
 }
 
+/* Has it one value, whenever the probe fires? */
+static bool is_known(const struct script *s, const struct node *n)
+{
+	struct str text;
+	int64_t v;
+	bool holds;
+
+	if (n->kind == N_TUPLE) {
+		for (const struct node *k = n->list; k; k = k->next)
+			if (!is_known(s, k))
+				return false;
+		return true;
+	}
+	if (n->kind == N_COND && const_condition(s, n->cond.test, &holds))
+		return is_known(s, holds ? n->cond.then : n->cond.els);
+	return const_value(s, n, &v) || const_condition(s, n, &holds) || literal_text(s, n, &text);
+}
+
+static void check_comptime(struct checker *c, const struct node *n)
+{
+	if (n->comptime && !poisoned(n) && !is_known(c->s, n))
+		FAIL(c, n, "comptime", "this is not known while compiling");
+}
+
 void check_node(struct node *n, void *ctx)
 {
 	struct checker *c = ctx;
 
 	if (check_statement(c, n))
 		return;
+	check_comptime(c, n);
 	switch (n->kind) {
 	case N_STRING:
 		check_literal(c, n);

@@ -186,6 +186,14 @@ static void refuse_unwatch(struct checker *c, struct node *n)
 	FAIL(c, n, "refused-unwatch", "unwatch() is not available: a watchpoint stays until the script ends");
 }
 
+/* bpftrace 0.27 has it, but for trying out, and switched off. */
+static void refuse_typeinfo(struct checker *c, struct node *n)
+{
+	uint32_t e = FAIL(c, n, "refused-typeinfo", "typeinfo() is not available: it is no settled part of the language");
+
+	diag_hint(&c->s->diag, e, "typeof(), sizeof(), is_str(), is_integer() and the like ask for types");
+}
+
 static void refuse_skboutput(struct checker *c, struct node *n)
 {
 	FAIL(c, n, "refused-skboutput", "skboutput() is not available: xbt writes no packet captures");
@@ -399,6 +407,7 @@ void check_builtin(struct checker *c, struct node *n)
 		[B_fail] = check_fail,           [B_static_assert] = check_static_assert,
 		[B_getopt] = check_getopt,       [B_signal] = check_signal,
 		[B_signal_thread] = check_signal, [B_override] = check_override,
+		[B_typeinfo] = refuse_typeinfo,
 		[B_unwatch] = refuse_unwatch,    [B_skboutput] = refuse_skboutput,
 		[B_path] = check_traced_pointer, [B_socket_cookie] = check_traced_pointer,
 		[B_cgroupid] = check_cgroupid,   [B_pton] = check_pton,

@@ -325,6 +325,7 @@ static void expand_calls(struct node **link, void *ctx)
 	}
 	x = (struct expansion){ m, macro, args, ++m->calls, origin, n->at };
 	*link = body_of(&x, n->at);
+	(*link)->comptime = n->comptime;
 	m->nested++;
 	ast_links(*link, expand_calls, m);
 	m->nested--;

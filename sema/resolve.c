@@ -22,6 +22,7 @@ struct names {
 	struct script *s;
 	struct probe *p;
 	uint32_t loops; /* how many surround us */
+	uint32_t comptime; /* the same */
 	struct table by_name; /* of struct homonyms */
 	struct var *block;    /* the variables of the innermost block */
 };
@@ -118,6 +119,21 @@ static bool resolve_define(struct names *c, struct node *n)
 	return true;
 }
 
+/* Known while compiling, if the probe is of one type. */
+static bool resolve_probetype(const struct names *c, struct node *n)
+{
+	const struct probe *p = c->p;
+
+	for (uint32_t i = 1; i < p->points.n; i++)
+		if (p->points.v[i].kind != p->points.v[0].kind)
+			return false;
+	if (!p->points.n)
+		return false;
+	n->kind = N_STRING;
+	n->str = probe_kind_type(p->points.v[0].kind);
+	return true;
+}
+
 static void resolve_name(struct names *c, struct node *n)
 {
 	n->name.fn = builtin_find(n->name.name);
@@ -134,7 +150,7 @@ static void resolve_name(struct names *c, struct node *n)
 
 		diag_hint(&c->s->diag, e, "call it: %s(%s)", n->name.fn->name, n->name.fn->params);
 		n->name.fn = NULL;
-	} else {
+	} else if (!c->comptime || n->name.fn->id != B_probetype || !resolve_probetype(c, n)) {
 		note_differing(c->p, n->name.fn->id);
 	}
 }
@@ -432,9 +448,14 @@ static void resolve_block(struct names *c, struct node *list, struct node *value
 	close_block(c, outer);
 }
 
+/* What `if comptime` rules out needs to make no sense. */
 static void resolve_if(struct names *c, struct node *n)
 {
+	bool holds;
+
 	resolve_node(n->cond.test, c);
+	if (n->cond.test->comptime && const_condition(c->s, n->cond.test, &holds))
+		*(holds ? &n->cond.els : &n->cond.then) = NULL;
 	resolve_block(c, n->cond.then, NULL);
 	resolve_block(c, n->cond.els, NULL);
 }
@@ -487,10 +508,24 @@ static void resolve_words(struct names *c, struct node *args)
 			resolve_node(arg, c);
 }
 
-static void resolve_node(struct node *n, void *ctx)
+static void resolve_cond(struct names *c, struct node *n)
 {
-	struct names *c = ctx;
+	struct node *next = n->next;
+	bool holds;
 
+	resolve_node(n->cond.test, c);
+	if (n->cond.test->comptime && const_condition(c->s, n->cond.test, &holds)) {
+		*n = *(holds ? n->cond.then : n->cond.els);
+		n->next = next;
+		resolve_node(n, c);
+		return;
+	}
+	resolve_node(n->cond.then, c);
+	resolve_node(n->cond.els, c);
+}
+
+static void resolve_kind(struct names *c, struct node *n)
+{
 	switch (n->kind) {
 	case N_MEMBER:
 		resolve_field(c, n);
@@ -527,6 +562,9 @@ static void resolve_node(struct node *n, void *ctx)
 	case N_IF:
 		resolve_if(c, n);
 		return;
+	case N_COND:
+		resolve_cond(c, n);
+		return;
 	case N_BLOCK:
 		resolve_block(c, n->list, NULL);
 		return;
@@ -556,6 +594,17 @@ static void resolve_node(struct node *n, void *ctx)
 	}
 	if (n->kind != N_NAME)
 		ast_children(n, resolve_node, c);
+}
+
+static void resolve_node(struct node *n, void *ctx)
+{
+	struct names *c = ctx;
+	bool comptime = n->comptime;
+
+	c->comptime += comptime;
+	resolve_kind(c, n);
+	c->comptime -= comptime;
+	n->comptime |= comptime; /* whatever has taken its place */
 }
 
 /* ---- the whole probe -------------------------------------------------------------------- */
