@@ -189,7 +189,8 @@ static void refuse_unwatch(struct checker *c, struct node *n)
 /* bpftrace 0.27 has it, but for trying out, and switched off. */
 static void refuse_typeinfo(struct checker *c, struct node *n)
 {
-	uint32_t e = FAIL(c, n, "refused-typeinfo", "typeinfo() is not available: it is no settled part of the language");
+	uint32_t e = FAIL(c, n, "refused-typeinfo",
+			  "typeinfo() is not available: it is no settled part of the language");
 
 	diag_hint(&c->s->diag, e, "typeof(), sizeof(), is_str(), is_integer() and the like ask for types");
 }
