@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "target/target.h"
+
 const struct builtin builtins[BUILTINS] = {
 #define BUILTIN(id, form, result, params, effect, doc)                                             \
 	[B_##id] = { #id, B_##id, FORM_##form, result, params, EFFECT_##effect, doc },
@@ -18,21 +20,32 @@ static const char *const param_names[PARAM_KINDS] = {
 	[P_CONST] = "const", [P_MAP] = "map",   [P_ELEMENT] = "element", [P_ANY] = "any",
 };
 
+/* sarg0 was the first one on the stack. */
 int builtin_argn(struct str name)
 {
+	bool stack = str_starts(name, "sarg");
+	struct str digits = { name.s + 3 + stack, name.len - 3 - stack };
 	uint64_t n;
-	struct str digits = { name.s + 3, name.len - 3 };
 
-	if (name.len < 4 || name.len > 6 || !str_starts(name, "arg") ||
+	if (name.len < 4u + stack || name.len > 6u + stack || !(stack || str_starts(name, "arg")) ||
 	    (digits.len > 1 && digits.s[0] == '0') || !str_to_u64(digits, &n))
 		return -1;
-	return (int)n;
+	return (int)(n + (stack ? arch_host()->nargs : 0));
 }
+
+/* What bpftrace called them until 2019. */
+static const struct { const char *name; enum builtin_id id; } old_names[] = {
+	{ "stack", B_kstack },
+	{ "sym", B_ksym },
+};
 
 const struct builtin *builtin_find(struct str name)
 {
 	if (builtin_argn(name) >= 0)
 		return &builtins[B_argn];
+	for (size_t i = 0; i < LEN(old_names); i++)
+		if (str_is(name, old_names[i].name))
+			return &builtins[old_names[i].id];
 	for (size_t i = 0; i < BUILTINS; i++)
 		if (i != B_argn && str_is(name, builtins[i].name))
 			return &builtins[i];

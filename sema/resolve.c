@@ -483,12 +483,17 @@ static void resolve_loop(struct names *c, struct node *n)
 	c->loops -= n->kind == N_WHILE;
 }
 
-/* args.$2: the field is the one that the parameter names. */
+/* args.$2: the field is the one that the parameter names. args->data_loc_x was args->x until 2020. */
 static void resolve_field(struct names *c, struct node *n)
 {
+	static const char old[] = "data_loc_";
+	const struct node *base = n->member.base;
 	struct str digits = { n->member.name.s + 1, n->member.name.len - 1 }, name;
 	uint64_t number = 0;
 
+	if (base->kind == N_NAME && str_is(base->name.name, "args") && str_starts(n->member.name, old))
+		n->member.name = (struct str){ n->member.name.s + strlen(old),
+					       n->member.name.len - (uint32_t)strlen(old) };
 	if (n->member.name.s[0] != '$' || !str_to_u64(digits, &number))
 		return;
 	name = param_text(c->s, number);
