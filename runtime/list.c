@@ -45,6 +45,17 @@ bool list_needs_script(const char *pattern)
 	return kind && !kind->list;
 }
 
+/* "*:sched_sw*" means tracepoint:sched:sched_switch, too. */
+static uint32_t list_kind(const struct probe_kind *kind, struct arena *a, struct str name, struct str rest,
+			  bool verbose)
+{
+	uint32_t n = kind->list(kind, a, rest, verbose, stdout);
+
+	if (!n && glob_has(name) && rest.len)
+		n = kind->list(kind, a, str_of(arena_printf(a, "*:%.*s", STR_ARG(rest))), verbose, stdout);
+	return n;
+}
+
 int list_probes(const char *pattern, bool verbose, const char *btf)
 {
 	struct arena arena = { NULL };
@@ -56,7 +67,7 @@ int list_probes(const char *pattern, bool verbose, const char *btf)
 	kind = split(pattern ? pattern : "*", &rest);
 	for (uint32_t i = 0; !types && i < probe_kind_count; i++)
 		if (kind_wanted(probe_kinds[i], kind))
-			n += probe_kinds[i]->list(probe_kinds[i], &arena, rest, verbose, stdout);
+			n += list_kind(probe_kinds[i], &arena, kind, rest, verbose);
 	if (!n) {
 		fprintf(stderr, "xbt: error: no %s matches '%s'\n", types ? "type" : "probe",
 			pattern ? pattern : "*");
