@@ -228,7 +228,9 @@ test_xenhyper_lat() {
 	equal "xenhyper-lat: the parts are the whole (ns)" "$parts" "$(records '@flushed' total)"
 	traced=$(($(records '@alone[' count) + $(records '@shared[' count) - $(records '@alone[(not traced)]' count) - $(records '@shared[(not traced)]' count)))
 	covers "xenhyper-lat: entries" $traced $((event_count + event_lost))
-	equal "xenhyper-lat: nothing unknown" "$(records '@unknown' count)" 0
+	# The batch that the script came into, if its CPU had one then.
+	[ "$(records '@unknown' count)" -le 1 ] && ok "xenhyper-lat: nothing unknown" ||
+		bad "xenhyper-lat: nothing unknown" "$(cat "$out")"
 }
 
 # What the kernel did not run xbt for, it says itself.
