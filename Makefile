@@ -222,6 +222,7 @@ check: $(BIN) $(VM) $(PRINT_TEST) ## test what needs no root (some cases use it 
 	$(IN_VM) tests/run $(RUN_CASES)
 	$(IN_VM) tests/eval $(EVAL)
 	$(IN_VM) tests/layout 60 1
+	XBT_ROOT=tests/fixture XBT=$(abspath $(BIN)) tests/one-error scripts/*.bt tests/cases/run.txt
 	XBT=$(abspath $(VM)) tests/flame
 	sh tests/hypercall-names.test.sh
 	XBT=$(abspath $(BIN)) tests/fmt
