@@ -607,13 +607,22 @@ static void check_declared(struct script *s, const struct map *m)
 			   "%.*s holds no aggregation: it must be a hash or lruhash", STR_ARG(m->name));
 }
 
-/* It is made all the same, of some type. */
+/* It is made all the same, of some type. Without a declaration it stood in what `if comptime` ruled out. */
 static void check_unused(struct script *s, struct map *m)
 {
-	if (m->val || m->agg || !m->declared.end || s->diag.nerror)
+	if (is_assigned(m) || s->diag.nerror)
 		return;
-	diag_warn(&s->diag, m->declared, "map-unused", "%.*s is declared, but never used", STR_ARG(m->name));
+	if (m->declared.end)
+		diag_warn(&s->diag, m->declared, "map-unused", "%.*s is declared, but never used", STR_ARG(m->name));
 	m->key = m->val = &type_int64;
+}
+
+/* The same of variables. */
+static void settle_unused(struct script *s, struct probe *p)
+{
+	for (uint32_t i = 0; i < p->vars.n && !s->diag.nerror; i++)
+		if (!p->vars.v[i]->type)
+			p->vars.v[i]->type = &type_int64;
 }
 
 void check(struct script *s)
@@ -630,4 +639,6 @@ void check(struct script *s)
 	}
 	for (uint32_t i = 0; i < s->maps.n; i++)
 		check_unused(s, s->maps.v[i]);
+	for (uint32_t i = 0; i < s->probes.n; i++)
+		settle_unused(s, s->probes.v[i]);
 }

@@ -316,6 +316,21 @@ bool const_condition(const struct script *s, const struct node *n, bool *holds)
 	return true;
 }
 
+void comptime_choose(const struct script *s, struct node *n)
+{
+	struct node *next = n->next;
+	bool holds;
+
+	if (!n->cond.test->comptime || !const_condition(s, n->cond.test, &holds))
+		return;
+	if (n->kind == N_IF) {
+		*(holds ? &n->cond.els : &n->cond.then) = NULL;
+		return;
+	}
+	*n = *(holds ? n->cond.then : n->cond.els);
+	n->next = next;
+}
+
 bool literal_text(const struct script *s, const struct node *n, struct str *text)
 {
 	if (n->kind == N_STRING)

@@ -315,7 +315,6 @@ static const struct type *infer_cond(struct inference *in, struct node *n)
 {
 	const struct type *then, *els;
 
-	infer_node(in, n->cond.test);
 	then = infer_node(in, n->cond.then);
 	els = infer_node(in, n->cond.els);
 	if (!then || !els)
@@ -675,8 +674,45 @@ static void infer_let(struct inference *in, struct node *n)
 	}
 }
 
+/* Sizes and signs may still change while the types of variables and maps are found. */
+static void find_unsettled(struct node *n, void *found)
+{
+	const struct builtin *fn = n->kind == N_CALL ? n->call.fn : NULL;
+
+	*(bool *)found |= n->kind == N_SIZEOF ||
+			  (fn && (fn->id == B_is_unsigned_integer || fn->id == B_strcap));
+	ast_children(n, find_unsettled, found);
+}
+
+static bool is_choice(const struct node *n)
+{
+	return n->kind == N_IF || n->kind == N_COND;
+}
+
+/* `if comptime` about types. False: it is not known yet which branch counts. */
+static bool infer_choice(struct inference *in, struct node *n)
+{
+	while (is_choice(n)) {
+		const struct node *test = n->cond.test;
+		bool unsettled = false, holds;
+
+		infer_node(in, n->cond.test);
+		if (!test->comptime)
+			return true;
+		find_unsettled(n->cond.test, &unsettled);
+		if (!in->settled && (unsettled || !const_condition(in->s, test, &holds)))
+			return false;
+		comptime_choose(in->s, n);
+		if (is_choice(n) && n->cond.test == test)
+			return true;
+	}
+	return true;
+}
+
 const struct type *infer_node(struct inference *in, struct node *n)
 {
+	if (!infer_choice(in, n))
+		return NULL;
 	switch (n->kind) {
 	case N_ASSIGN:
 		infer_assign(in, n);
@@ -735,6 +771,10 @@ void infer(struct script *s)
 {
 	struct inference in = { .s = s };
 
+	do
+		infer_all(&in);
+	while (settle_circles(s));
+	in.settled = true;
 	do
 		infer_all(&in);
 	while (settle_circles(s));

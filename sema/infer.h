@@ -11,6 +11,7 @@ struct inference {
 	struct script *s;
 	struct probe *p;
 	bool changed;
+	bool settled; /* types change no more, but for what is left out now */
 };
 
 const struct type *infer_node(struct inference *, struct node *);

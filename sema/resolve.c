@@ -448,14 +448,10 @@ static void resolve_block(struct names *c, struct node *list, struct node *value
 	close_block(c, outer);
 }
 
-/* What `if comptime` rules out needs to make no sense. */
 static void resolve_if(struct names *c, struct node *n)
 {
-	bool holds;
-
 	resolve_node(n->cond.test, c);
-	if (n->cond.test->comptime && const_condition(c->s, n->cond.test, &holds))
-		*(holds ? &n->cond.els : &n->cond.then) = NULL;
+	comptime_choose(c->s, n);
 	resolve_block(c, n->cond.then, NULL);
 	resolve_block(c, n->cond.els, NULL);
 }
@@ -515,13 +511,11 @@ static void resolve_words(struct names *c, struct node *args)
 
 static void resolve_cond(struct names *c, struct node *n)
 {
-	struct node *next = n->next;
-	bool holds;
+	const struct node *then = n->cond.then;
 
 	resolve_node(n->cond.test, c);
-	if (n->cond.test->comptime && const_condition(c->s, n->cond.test, &holds)) {
-		*n = *(holds ? n->cond.then : n->cond.els);
-		n->next = next;
+	comptime_choose(c->s, n);
+	if (n->kind != N_COND || n->cond.then != then) {
 		resolve_node(n, c);
 		return;
 	}
