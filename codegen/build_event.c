@@ -50,15 +50,20 @@ struct record {
 	struct fork got;
 };
 
-static struct event *new_event(struct build *b, struct node *n, enum event_kind kind)
+/* Its number. Arguments may make events of their own: print({ print(1); 2 }). */
+static uint32_t new_event(struct build *b, struct node *n, enum event_kind kind)
 {
-	struct event *e = vec_push(&b->s->arena, &b->image->events);
-
-	*e = (struct event){ .kind = kind, .at = n->at };
-	return e;
+	*vec_push(&b->s->arena, &b->image->events) = (struct event){ .kind = kind, .at = n->at };
+	return b->image->events.n - 1;
 }
 
-static struct record record_begin(struct build *b, uint32_t size)
+/* Good until the next one is made. */
+static struct event *event_at(struct build *b, uint32_t number)
+{
+	return &b->image->events.v[number];
+}
+
+static struct record record_begin(struct build *b, uint32_t event, uint32_t size)
 {
 	struct fn *f = b->fn;
 	ref args[] = { ir_append(f, OP_MAPFD, 0, 0, IMAGE_RINGBUF, 8),
@@ -66,7 +71,7 @@ static struct record record_begin(struct build *b, uint32_t size)
 	struct record r = { .address = ir_call(f, BPF_FUNC_ringbuf_reserve, 3, args) };
 
 	r.got = fork_if(b, r.address);
-	ir_store(f, r.address, 0, ir_const(f, b->image->events.n - 1), 8);
+	ir_store(f, r.address, 0, ir_const(f, event), 8);
 	return r;
 }
 
@@ -94,25 +99,55 @@ static const struct type *tuple_of(struct build *b, struct node *args)
 	return n ? type_tuple(&b->s->types, member, n) : NULL;
 }
 
-/* An event whose record holds the values of the expressions. */
-static void send(struct build *b, struct node *args, const struct type *tuple)
+static void find_statements(struct node *n, void *found)
 {
-	struct record r;
-	ref *value = arena_alloc(&b->s->work, (tuple ? tuple->nfields : 0) * sizeof *value + 1);
+	*(bool *)found |= n->kind == N_VALUE && n->block.list;
+	ast_children(n, find_statements, found);
+}
+
+/* An argument's value, or where it lies; neither: it is written straight into the record. */
+struct argument {
+	ref value;
+	struct place place;
+};
+
+/* Statements among the arguments may send events, which come first, and change what others read. */
+static struct argument *arguments(struct build *b, struct node *args)
+{
+	struct argument *arg = arena_alloc(&b->s->work, (list_length(args) + 1) * sizeof *arg);
+	bool acts = false;
 	uint32_t i = 0;
 
-	for (struct node *a = args; a; a = a->next, i++)
-		if (type_is_scalar(a->type))
-			value[i] = build_value(b, a);
-	r = record_begin(b, tuple ? type_slot(tuple) : 0);
-	i = 0;
+	for (struct node *a = args; a; a = a->next)
+		find_statements(a, &acts);
 	for (struct node *a = args; a; a = a->next, i++) {
-		int64_t off = EVENT_HEADER + tuple->fields[i].offset;
+		if (type_is_scalar(a->type)) {
+			arg[i].value = build_value(b, a);
+		} else if (acts) {
+			arg[i].place = build_temp(b, a->type);
+			build_into(b, a, arg[i].place);
+		}
+	}
+	return arg;
+}
+
+/* An event whose record holds the values of the expressions. */
+static void send(struct build *b, uint32_t event, struct node *args)
+{
+	const struct type *tuple = event_at(b, event)->args = tuple_of(b, args);
+	struct argument *arg = arguments(b, args);
+	struct record r = record_begin(b, event, tuple ? type_slot(tuple) : 0);
+	uint32_t i = 0;
+
+	for (struct node *a = args; a; a = a->next, arg++, i++) {
+		struct place to = { r.address, EVENT_HEADER + tuple->fields[i].offset, a->type };
 
 		if (type_is_scalar(a->type))
-			ir_store(b->fn, r.address, off, value[i], 8);
+			ir_store(b->fn, to.base, to.off, arg->value, 8);
+		else if (arg->place.type)
+			build_copy(b, to, arg->place);
 		else
-			build_into(b, a, (struct place){ r.address, off, a->type });
+			build_into(b, a, to);
 	}
 	record_end(b, &r);
 }
@@ -120,14 +155,12 @@ static void send(struct build *b, struct node *args, const struct type *tuple)
 /* A format and its arguments, for the runtime to do something with the text. */
 static ref send_formatted(struct build *b, struct node *n, enum event_kind kind)
 {
-	struct event *e = new_event(b, n, kind);
-	struct node *args = n->call.args->next;
+	uint32_t event = new_event(b, n, kind);
 	struct str fmt;
 
 	literal_text(b->s, n->call.args, &fmt);
-	e->fmt = str_of(str_dup(&b->s->arena, fmt));
-	e->args = tuple_of(b, args);
-	send(b, args, e->args);
+	event_at(b, event)->fmt = str_of(str_dup(&b->s->arena, fmt));
+	send(b, event, n->call.args->next);
 	return 0;
 }
 
@@ -152,17 +185,16 @@ ref build_print(struct build *b, struct node *n, struct place to)
 {
 	struct node *arg = n->call.args, *top = arg->next;
 	bool whole_map = arg->kind == N_MAP && !arg->map.key;
-	struct event *e;
+	uint32_t event = new_event(b, n, whole_map ? EV_PRINT_MAP : EV_PRINT_VALUE);
+	struct event *e = event_at(b, event);
 
 	(void)to;
 	/* A keyless number is a value of its own, but prints with its name. */
-	e = new_event(b, n, whole_map ? EV_PRINT_MAP : EV_PRINT_VALUE);
 	if (!whole_map) {
 		struct node *after = arg->next;
 
 		arg->next = NULL;
-		e->args = tuple_of(b, arg);
-		send(b, arg, e->args);
+		send(b, event, arg);
 		arg->next = after;
 		return 0;
 	}
@@ -171,14 +203,16 @@ ref build_print(struct build *b, struct node *n, struct place to)
 		const_value(b->s, top, &e->top);
 	if (top && top->next)
 		const_value(b->s, top->next, &e->div);
-	send(b, NULL, NULL);
+	send(b, event, NULL);
 	return 0;
 }
 
 static ref send_map(struct build *b, struct node *n, enum event_kind kind)
 {
-	new_event(b, n, kind)->map = n->call.args->map.map;
-	send(b, NULL, NULL);
+	uint32_t event = new_event(b, n, kind);
+
+	event_at(b, event)->map = n->call.args->map.map;
+	send(b, event, NULL);
 	return 0;
 }
 
@@ -196,36 +230,41 @@ ref build_zero(struct build *b, struct node *n, struct place to)
 
 ref build_time(struct build *b, struct node *n, struct place to)
 {
-	struct event *e = new_event(b, n, EV_TIME);
+	uint32_t event = new_event(b, n, EV_TIME);
 	struct str fmt = STR("%H:%M:%S\n");
 
 	(void)to;
 	if (n->call.args)
 		literal_text(b->s, n->call.args, &fmt);
-	e->fmt = str_of(str_dup(&b->s->arena, fmt));
-	send(b, NULL, NULL);
+	event_at(b, event)->fmt = str_of(str_dup(&b->s->arena, fmt));
+	send(b, event, NULL);
 	return 0;
 }
 
 /* Should the ring buffer be full of other events, the runtime still learns that it is to end. */
-static void note_exit(struct build *b, struct node *status)
+static void note_exit(struct build *b, ref status)
 {
 	struct span nowhere = { 0, 0 };
 	ref address = ledger_address(b, ledger_index(b, LEDGER_EXIT, NULL, nowhere));
-	ref low = status ? ir_append(b->fn, OP_EXT, build_value(b, status), 0, 0, 4)
-			 : ir_const(b->fn, 0);
+	ref low = ir_append(b->fn, OP_EXT, status, 0, 0, 4);
 
 	ir_store(b->fn, address, 0, ir_append(b->fn, OP_OR, low, ir_const(b->fn, 1ll << 32), 0, 8), 8);
 }
 
 ref build_exit(struct build *b, struct node *n, struct place to)
 {
-	struct event *e = new_event(b, n, EV_EXIT);
+	uint32_t event = new_event(b, n, EV_EXIT);
+	struct node *arg = n->call.args;
+	ref status = arg ? build_value(b, arg) : ir_const(b->fn, 0);
+	const struct type *tuple = event_at(b, event)->args = tuple_of(b, arg);
+	struct record r;
 
 	(void)to;
-	e->args = tuple_of(b, n->call.args);
-	note_exit(b, n->call.args);
-	send(b, n->call.args, e->args);
+	note_exit(b, status);
+	r = record_begin(b, event, tuple ? type_slot(tuple) : 0);
+	if (tuple)
+		ir_store(b->fn, r.address, EVENT_HEADER + tuple->fields[0].offset, status, 8);
+	record_end(b, &r);
 	build_finish(b);
 	return 0;
 }
@@ -235,11 +274,12 @@ enum { JOIN_ARGS = 16, JOIN_SIZE = 1024 };
 /* The record is reserved first: its 16 strings are too large for anywhere else. */
 ref build_join(struct build *b, struct node *n, struct place to)
 {
-	struct event *e = new_event(b, n, EV_JOIN);
+	uint32_t event = new_event(b, n, EV_JOIN);
 	const struct type *member[JOIN_ARGS + 1] = { &type_uint64 };
 	enum space space = address_space(n->call.args->type);
 	struct str separator = STR(" ");
 	ref argv = build_value(b, n->call.args), alive = ir_const(b->fn, 1), count = ir_const(b->fn, 0);
+	struct event *e = event_at(b, event);
 	struct record r;
 
 	(void)to;
@@ -249,7 +289,7 @@ ref build_join(struct build *b, struct node *n, struct place to)
 		member[i] = type_string(&b->s->types, JOIN_SIZE);
 	e->fmt = str_of(str_dup(&b->s->arena, separator));
 	e->args = type_tuple(&b->s->types, member, JOIN_ARGS + 1);
-	r = record_begin(b, type_slot(e->args));
+	r = record_begin(b, event, type_slot(e->args));
 	for (uint32_t i = 0; i < JOIN_ARGS; i++) {
 		ref at = build_add(b, argv, ir_const(b->fn, i * 8));
 		ref text = build_read_scalar(b, at, space, &type_uint64);
