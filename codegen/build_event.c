@@ -131,11 +131,9 @@ static struct argument *arguments(struct build *b, struct node *args)
 	return arg;
 }
 
-/* An event whose record holds the values of the expressions. */
-static void send(struct build *b, uint32_t event, struct node *args)
+static void send_arguments(struct build *b, uint32_t event, struct node *args, const struct argument *arg)
 {
 	const struct type *tuple = event_at(b, event)->args = tuple_of(b, args);
-	struct argument *arg = arguments(b, args);
 	struct record r = record_begin(b, event, tuple ? type_slot(tuple) : 0);
 	uint32_t i = 0;
 
@@ -150,6 +148,12 @@ static void send(struct build *b, uint32_t event, struct node *args)
 			build_into(b, a, to);
 	}
 	record_end(b, &r);
+}
+
+/* An event whose record holds the values of the expressions. */
+static void send(struct build *b, uint32_t event, struct node *args)
+{
+	send_arguments(b, event, args, arguments(b, args));
 }
 
 /* A format and its arguments, for the runtime to do something with the text. */
@@ -254,17 +258,11 @@ static void note_exit(struct build *b, ref status)
 ref build_exit(struct build *b, struct node *n, struct place to)
 {
 	uint32_t event = new_event(b, n, EV_EXIT);
-	struct node *arg = n->call.args;
-	ref status = arg ? build_value(b, arg) : ir_const(b->fn, 0);
-	const struct type *tuple = event_at(b, event)->args = tuple_of(b, arg);
-	struct record r;
+	const struct argument *status = arguments(b, n->call.args);
 
 	(void)to;
-	note_exit(b, status);
-	r = record_begin(b, event, tuple ? type_slot(tuple) : 0);
-	if (tuple)
-		ir_store(b->fn, r.address, EVENT_HEADER + tuple->fields[0].offset, status, 8);
-	record_end(b, &r);
+	note_exit(b, n->call.args ? status->value : ir_const(b->fn, 0));
+	send_arguments(b, event, n->call.args, status);
 	build_finish(b);
 	return 0;
 }

@@ -112,19 +112,19 @@ bool attach_listed(struct str pattern, const char *name)
 	return !pattern.len || glob_match(pattern, str_of(name));
 }
 
-static bool offer_function(void *near, uint32_t id, struct str name)
-{
-	(void)id;
-	str_near(near, name);
-	return true;
-}
-
 const char *attach_hint_module(struct script *s, struct str module)
 {
 	if (!features_unloaded(&s->work, module))
 		return NULL;
 	return arena_printf(&s->arena, "the module %.*s is not loaded: modprobe %.*s", STR_ARG(module),
 			    STR_ARG(module));
+}
+
+static bool offer_function(void *near, uint32_t id, struct str name)
+{
+	(void)id;
+	str_near(near, name);
+	return true;
 }
 
 /* To --check what BTF knows will do: it is faster to ask. */

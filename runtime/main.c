@@ -382,14 +382,15 @@ static int list_one(struct options *o)
 /* "kprobe:tcp_*,t:tcp:*": one after the other, in which commas in quotes divide nothing. */
 static int list(struct options *o)
 {
-	char *all, *beg;
+	struct arena a = { NULL };
 	bool quoted = false;
+	char *beg;
 	int status = 0;
 
 	if (o->program || !o->pattern || !strchr(o->pattern, ',') || !access(o->pattern, F_OK))
 		return list_one(o);
-	all = beg = strdup(o->pattern);
-	for (char *at = all; beg; at++) {
+	beg = str_dup(&a, str_of(o->pattern));
+	for (char *at = beg; beg; at++) {
 		char end = *at;
 
 		quoted ^= end == '"';
@@ -401,7 +402,7 @@ static int list(struct options *o)
 			status |= list_one(o);
 		beg = end ? at + 1 : NULL;
 	}
-	free(all);
+	arena_free(&a);
 	return status;
 }
 

@@ -316,19 +316,21 @@ bool const_condition(const struct script *s, const struct node *n, bool *holds)
 	return true;
 }
 
-void comptime_choose(const struct script *s, struct node *n)
+bool comptime_choose(const struct script *s, struct node *n)
 {
 	struct node *next = n->next;
-	bool holds;
+	bool holds, comptime = n->comptime;
 
 	if (!n->cond.test->comptime || !const_condition(s, n->cond.test, &holds))
-		return;
+		return false;
 	if (n->kind == N_IF) {
 		*(holds ? &n->cond.els : &n->cond.then) = NULL;
-		return;
+		return false;
 	}
 	*n = *(holds ? n->cond.then : n->cond.els);
 	n->next = next;
+	n->comptime |= comptime;
+	return true;
 }
 
 bool literal_text(const struct script *s, const struct node *n, struct str *text)

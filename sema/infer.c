@@ -693,17 +693,18 @@ static bool is_choice(const struct node *n)
 static bool infer_choice(struct inference *in, struct node *n)
 {
 	while (is_choice(n)) {
-		const struct node *test = n->cond.test;
+		struct node *test = n->cond.test;
 		bool unsettled = false, holds;
 
-		infer_node(in, n->cond.test);
+		infer_node(in, test);
 		if (!test->comptime)
 			return true;
-		find_unsettled(n->cond.test, &unsettled);
-		if (!in->settled && (unsettled || !const_condition(in->s, test, &holds)))
+		find_unsettled(test, &unsettled);
+		if (!in->settled && (unsettled || !const_condition(in->s, test, &holds))) {
+			in->postponed = true;
 			return false;
-		comptime_choose(in->s, n);
-		if (is_choice(n) && n->cond.test == test)
+		}
+		if (!comptime_choose(in->s, n))
 			return true;
 	}
 	return true;
@@ -771,11 +772,10 @@ void infer(struct script *s)
 {
 	struct inference in = { .s = s };
 
-	do
-		infer_all(&in);
-	while (settle_circles(s));
-	in.settled = true;
-	do
-		infer_all(&in);
-	while (settle_circles(s));
+	do {
+		in.settled = in.postponed;
+		do
+			infer_all(&in);
+		while (settle_circles(s));
+	} while (in.settled != in.postponed);
 }

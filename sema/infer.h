@@ -11,7 +11,8 @@ struct inference {
 	struct script *s;
 	struct probe *p;
 	bool changed;
-	bool settled; /* types change no more, but for what is left out now */
+	bool postponed; /* a condition of what is comptime was not known yet, or might change */
+	bool settled;   /* types change no more, but for what such conditions leave out now */
 };
 
 const struct type *infer_node(struct inference *, struct node *);

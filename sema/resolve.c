@@ -511,11 +511,8 @@ static void resolve_words(struct names *c, struct node *args)
 
 static void resolve_cond(struct names *c, struct node *n)
 {
-	const struct node *then = n->cond.then;
-
 	resolve_node(n->cond.test, c);
-	comptime_choose(c->s, n);
-	if (n->kind != N_COND || n->cond.then != then) {
+	if (comptime_choose(c->s, n)) {
 		resolve_node(n, c);
 		return;
 	}

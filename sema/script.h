@@ -206,9 +206,9 @@ struct map *script_map(struct script *, struct str name, struct span at);
 bool const_value(const struct script *, const struct node *, int64_t *);
 /* Is it known whether a condition holds? Then *holds says so. */
 bool const_condition(const struct script *, const struct node *, bool *holds);
-/* Of an if, or of c ? a : b, whose condition is comptime: leaves what holds, once that is known. It need make
- * no sense otherwise. The node may be another one afterwards. */
-void comptime_choose(const struct script *, struct node *);
+/* Of an if, or of c ? a : b, whose condition is comptime: leaves what holds, once that is known. The rest
+ * need make no sense. True: the node has become what it chose. */
+bool comptime_choose(const struct script *, struct node *);
 /* Parameter $number as a number, 0 if it was not given; false: it is something else. */
 bool param_number(const struct script *, uint64_t number, int64_t *);
 /* What was given as --name=value; "true" for --name alone. False: it wasn't given. */
